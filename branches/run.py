@@ -1,0 +1,320 @@
+"""Carry out a description: run what is missing of its lineage, and the run itself.
+
+A run asks its parents for states, not for their end: a parent trains as far as the last state that
+is needed and waits there, unfinished, until somebody asks for more.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from branches import KINDS
+from branches.base import branch_of, recipe_of
+from foundations.description import BranchDesc, Description, RunRef
+from foundations.errors import DamageError, InterruptedRunError, RunFailedError, UserError
+from foundations.run_directory import Fact, RunState
+from foundations.steps import Step
+from platforms import threads
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from foundations.claims import Claim
+    from foundations.owners import Owner
+    from foundations.run_directory import RunDirectory
+    from training.context import Context
+    from training.provenance import Session
+    from training.start import Start
+    from training.state import State
+
+_POLL_S = 0.25
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run to be done: a description and which of its repetitions."""
+
+    description: Description
+    replicate: int = 1
+
+
+def complete(job: Job, context: Context) -> RunDirectory:
+    """Train a run to its end, unless that is done.
+
+    Returns:
+        Its directory, complete, with every state that the options ask for.
+
+    Raises:
+        UserError: The description cannot be carried out as it stands.
+        RunFailedError: Its loss or weights are not finite.
+        InterruptedRunError: It was asked to stop; the same call continues.
+    """
+    return _ensure(job, context, context.options.weight_save_steps, whole=True)
+
+
+def state_of(ref: RunRef, replicate: int, context: Context) -> State:
+    """A saved state of a run; whatever is missing for it is run first.
+
+    Args:
+        ref: The run and the step; without a step, the end of its training.
+        replicate: Which repetition, where ``ref`` leaves it open.
+        context: Where and how.
+    """
+    from training.saving import load
+
+    job, step = _state(ref, replicate)
+    directory = _ensure(job, context, (step,), whole=False)
+    per_epoch = directory.fact(Fact.START)["iterations_per_epoch"]
+    iteration = step.iterations(per_epoch)
+    return load(directory, Step.at(iteration, per_epoch), iteration)
+
+
+def _state(ref: RunRef, replicate: int) -> tuple[Job, Step]:
+    """The job and the step that are referred to, what is left open filled in."""
+    job = Job(ref.description, replicate if ref.replicate is None else ref.replicate)
+    end = recipe_of(ref.description).training.training_steps
+    return job, end if ref.step is None else ref.step
+
+
+def _ensure(job: Job, context: Context, steps: Sequence[Step], *, whole: bool) -> RunDirectory:
+    """Have a run's states at ``steps``, and with ``whole`` its end too."""
+    directory = context.store.run(job.description, job.replicate)
+    context.platform.writable_root()
+    was_there = directory.path.exists()
+    directory.prepare(job.description, KINDS)
+    try:
+        return _had(job, directory, context, steps, whole=whole)
+    except (UserError, DamageError):
+        if not was_there:  # what is refused leaves nothing behind
+            directory.remove_if_not_begun()
+        raise
+
+
+def _had(
+    job: Job, directory: RunDirectory, context: Context, steps: Sequence[Step], *, whole: bool
+) -> RunDirectory:
+    if is_there(directory, steps, whole=whole):
+        tidy(directory)
+        return directory
+    states = _states_asked_for(job, directory, context)
+    claim = _claimed(directory, context, steps, whole=whole)
+    if claim is not None:
+        with claim, threads.announce():
+            _Work(job, directory, claim, context).carry_on(states, steps, whole=whole)
+    return directory
+
+
+def is_there(directory: RunDirectory, steps: Sequence[Step], *, whole: bool) -> bool:
+    """Whether a run is done (with ``whole``) and has these states. Needs no torch."""
+    start = directory.fact(Fact.START)
+    if start is None or (whole and directory.state is not RunState.DONE):
+        return False
+    per_epoch = start["iterations_per_epoch"]
+    saved = {*directory.states(), *directory.states(replayed=True)}
+    return all(Step.at(step.iterations(per_epoch), per_epoch) in saved for step in steps)
+
+
+def tidy(directory: RunDirectory) -> None:
+    """Clear away what a worker left who was killed just after he had sealed the run."""
+    if directory.state is RunState.DONE and (directory.path / "checkpoint").exists():
+        claim = directory.claim()  # which cleans
+        if claim is not None:
+            claim.release()
+
+
+def _states_asked_for(job: Job, directory: RunDirectory, context: Context) -> list[State]:
+    """What the branch begins from; nothing where the start is written already."""
+    description = job.description
+    if not isinstance(description, BranchDesc) or directory.fact(Fact.START) is not None:
+        return []
+    asked = branch_of(description).asks(description.parent)
+    wanted: dict[Job, list[Step]] = {}
+    for parent, step in (_state(ref, job.replicate) for ref in asked):
+        _check_end(parent, step, context)
+        wanted.setdefault(parent, []).append(step)
+    for parent, steps in wanted.items():  # together: the later state may be asked for first
+        _ensure(parent, context, steps, whole=False)
+    return [state_of(ref, job.replicate, context) for ref in asked]
+
+
+def _check_end(job: Job, step: Step, context: Context) -> None:
+    """Refuse a step past the end of a run, before anything is trained for other states."""
+    from training.setting import Setting
+
+    setting = Setting.on(context.platform, recipe_of(job.description), job.replicate)
+    per_epoch = setting.iterations_per_epoch
+    if step.iterations(per_epoch) > setting.end:
+        raise UserError(
+            f"{job.description.name} has no state at {step}: it ends at "
+            f"{Step.at(setting.end, per_epoch)} ({per_epoch} iterations an epoch)."
+        )
+
+
+def _claimed(
+    directory: RunDirectory, context: Context, steps: Sequence[Step], *, whole: bool
+) -> Claim | None:
+    """The claim; None when another worker has meanwhile done what is asked for."""
+    told: set[str] = set()
+    waiting = ExitStack()
+
+    def wait(owner: Owner) -> None:
+        if is_there(directory, steps, whole=whole):
+            raise _DoneElsewhere
+        if context.stop.requested is not None:
+            raise InterruptedRunError(f"Stopped while waiting for {owner} to train this run.")
+        _ask_for(directory, steps)
+        if not told:
+            waiting.enter_context(threads.withdrawn())
+        if owner.token not in told:
+            told.add(owner.token)
+            context.reporter.say(f"{directory.name} is being trained by {owner}; waiting for it.")
+        time.sleep(_POLL_S)
+
+    try:
+        with waiting:
+            claim = directory.claim(wait=wait)
+    except _DoneElsewhere:
+        return None
+    if claim is not None and is_there(directory, steps, whole=whole):
+        claim.release()
+        return None
+    return claim
+
+
+def _ask_for(directory: RunDirectory, steps: Sequence[Step]) -> None:
+    """Tell the worker who trains the run which states are waited for, so that he saves them."""
+    start = directory.fact(Fact.START)
+    if start is not None:
+        per_epoch = start["iterations_per_epoch"]
+        directory.ask_for(Step.at(step.iterations(per_epoch), per_epoch) for step in steps)
+
+
+class _DoneElsewhere(Exception):  # noqa: N818 - a way out of waiting, not an error
+    """Another worker has done it."""
+
+
+class _Work:
+    """One worker's work on one run that it has claimed."""
+
+    def __init__(self, job: Job, directory: RunDirectory, claim: Claim, context: Context) -> None:
+        from training.setting import Setting
+
+        self.job, self.directory, self.claim, self.context = job, directory, claim, context
+        self.setting = Setting.on(context.platform, recipe_of(job.description), job.replicate)
+
+    def carry_on(self, states: Sequence[State], steps: Sequence[Step], *, whole: bool) -> None:
+        """Start or continue the run, as far as is asked for."""
+        from training import numerics
+        from training.provenance import Session, damage, thread_count
+
+        if (error := damage(self.directory)) is not None:
+            self.context.reporter.say(error)
+        threads = thread_count(self.directory, self.context.platform)
+        profile = self.setting.recipe.training.numerics
+        session = Session.begin(self.directory, self.setting.device, threads, profile)
+        if session.is_new_ground:
+            self.context.reporter.say(
+                f"{self.directory.name} was begun on another machine, version or number of "
+                "threads: it continues, but its last digits may be others."
+            )
+        with numerics.applied(profile, threads), self._failures():
+            self._check_steps(steps)
+            start = self._start(states)
+            wanted = self._iterations(steps, start.state.iteration)
+            if self.directory.state is not RunState.DONE:
+                self._train(start, wanted, session, whole=whole)
+            self._replay(start, wanted, session)
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Within it, a run that cannot go on is recorded as failed."""
+        try:
+            yield
+        except RunFailedError as error:
+            self.claim.check()
+            self.directory.write_fact(Fact.FAILED, {"reason": str(error)})
+            raise RunFailedError(
+                f"{self.directory.name} replicate {self.job.replicate} failed. {error} What it had "
+                f"before is kept in {self.directory.path}."
+            ) from error
+
+    def _start(self, states: Sequence[State]) -> Start:
+        """What training begins from: written once, read ever after."""
+        from training.start import initialized, read_start, write_start
+
+        description = self.job.description
+        if self.directory.fact(Fact.START) is None:
+            if isinstance(description, BranchDesc):
+                for state in states:
+                    self.setting.check_fits(state.weights)
+                start = branch_of(description).start(states, self.setting)
+            else:
+                start = initialized(self.setting)
+            self._check_begin(start.state.iteration)
+            self.claim.check()
+            write_start(self.directory, start, self.setting)
+        return read_start(self.directory, self.setting)
+
+    def _check_begin(self, iteration: int) -> None:
+        """Refuse to begin past the end: such a run could never be complete."""
+        if iteration > self.setting.end:
+            per_epoch = self.setting.iterations_per_epoch
+            raise UserError(
+                f"{self.directory.name} cannot begin at {Step.at(iteration, per_epoch)}: its "
+                f"training ends at {Step.at(self.setting.end, per_epoch)} ({per_epoch} iterations "
+                "an epoch)."
+            )
+
+    def _train(self, start: Start, wanted: list[int], session: Session, *, whole: bool) -> None:
+        from training.recording import Recording
+
+        until = self.setting.end if whole else max(wanted, default=start.state.iteration)
+        recording = Recording(
+            self.directory, self.claim, self.setting, self.context, session, start.state, wanted
+        )
+        if recording.engine.iteration > until:
+            return  # the states that are missing lie behind: they are replayed
+        self.claim.check()
+        self.directory.remove_fact(Fact.FAILED)
+        recording.train(until)
+        if recording.engine.iteration == self.setting.end:
+            self.directory.seal(self.claim, recording.end_metrics())
+
+    def _replay(self, start: Start, wanted: list[int], session: Session) -> None:
+        from training.replaying import replay
+        from training.saving import available
+
+        per_epoch = self.setting.iterations_per_epoch
+        saved = {step.iterations(per_epoch) for step in available(self.directory)}
+        if missing := [at for at in wanted if at not in saved]:
+            replay(
+                self.directory,
+                self.setting,
+                self.context,
+                self.claim,
+                start.state,
+                missing,
+                session.fingerprint,
+            )
+
+    def _iterations(self, steps: Sequence[Step], begin: int) -> list[int]:
+        """The steps as iterations.
+
+        Raises:
+            UserError: One lies before the start of the run.
+        """
+        self._check_steps(steps, begin)
+        return sorted({step.iterations(self.setting.iterations_per_epoch) for step in steps})
+
+    def _check_steps(self, steps: Sequence[Step], begin: int = 0) -> None:
+        per_epoch, end = self.setting.iterations_per_epoch, self.setting.end
+        for step in steps:
+            if not begin <= step.iterations(per_epoch) <= end:
+                raise UserError(
+                    f"{self.directory.name} has no state at {step}: it goes from "
+                    f"{Step.at(begin, per_epoch)} to {Step.at(end, per_epoch)} "
+                    f"({per_epoch} iterations an epoch)."
+                )

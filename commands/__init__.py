@@ -1,0 +1,16 @@
+"""The command line: its flags, its commands, and what they print."""
+
+from collections.abc import Callable, Sequence
+
+from foundations.registry import Registry
+
+COMMANDS: Registry[Callable[[Sequence[str]], None]] = Registry(
+    "command",
+    {
+        "train": "commands.train:train",
+        "branch": "commands.branch:branch",
+        "ls": "commands.ls:ls",
+        "show": "commands.show:show_run",
+        "data": "commands.data:data",
+    },
+)

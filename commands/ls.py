@@ -1,0 +1,119 @@
+"""``ls``: the runs there are."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from branches import KINDS
+from commands.flags import parse, value_of
+from commands.results import end_metric, kept, progress
+from commands.text import percent, table
+from commands.work import platform_flags
+from foundations.description import BranchDesc, RunRef
+from foundations.errors import OpenPruneError
+from foundations.fields import show
+from foundations.hparams import Hparams
+from foundations.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from foundations.description import Description
+    from foundations.run_directory import RunDirectory
+
+HEADS = ("run", "replicate", "state", "test accuracy", "weights kept", "description")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListFlags(Hparams):
+    """How to list."""
+
+    tree: bool = False
+    """Show which run came from which."""
+
+
+def ls(arguments: Sequence[str]) -> None:
+    """Print a table of the runs below the root."""
+    flags = parse(
+        "open_prune.py ls",
+        "List the runs there are, and their state: done, running, interrupted, failed or new.",
+        {"list": ListFlags, "platform": platform_flags(arguments)},
+        arguments,
+    )
+    root = flags["platform"].results_root()
+    runs = Store(root).runs()
+    if not runs:
+        print(f"There are no runs in {root} yet.")  # noqa: T201 - the command's output
+        return
+    rows = _tree(runs) if flags["list"].tree else [_row(run) for run in runs]
+    print(table(HEADS, rows))  # noqa: T201 - the command's output
+
+
+def _row(run: RunDirectory, indent: str = "") -> tuple[str, ...]:
+    try:
+        accuracy = end_metric(run, "test accuracy")
+        state, weights, about = f"{run.state.value} {progress(run)}".strip(), kept(run), said(run)
+    except OpenPruneError as error:
+        about = " ".join(line.strip() for line in str(error).splitlines())
+        accuracy, state, weights = None, "damaged", "-"
+    number = str(run.replicate)
+    return (indent + run.name, number, state, percent(accuracy), weights, about)
+
+
+def said(run: RunDirectory) -> str:
+    """A run in a few words: its network, or what the branch did."""
+    return in_words(run.description(KINDS))
+
+
+def in_words(description: Description) -> str:
+    """The network and data of a training job; of a branch, what differs from its defaults."""
+    from training.description import TrainDesc
+
+    if isinstance(description, BranchDesc):
+        branch, chosen = description.branch, description.branch.canonical()
+        names = [field.name for field in dataclasses.fields(branch) if field.name in chosen]
+        said = " ".join(f"{n}={written(getattr(branch, n))}" for n in names) or "defaults"
+        return f"{said}, from {description.parent.name}"
+    if isinstance(description, TrainDesc):
+        steps = description.training.training_steps
+        return f"{description.model.model_name} on {description.dataset.dataset_name}, {steps}"
+    return description.kind
+
+
+def written(value: object) -> str:
+    """A value of a flag, as the flag is given; another run by its name."""
+    if isinstance(value, RunRef):
+        replicate = "" if value.replicate is None else f"/replicate_{value.replicate}"
+        return value.description.name + replicate
+    return value if isinstance(value, str) else show(value)
+
+
+def _tree(runs: Sequence[RunDirectory]) -> Iterator[tuple[str, ...]]:
+    """The rows with branches below their parents, each a little further in."""
+    parents = {(run.name, run.replicate): _parent(run) for run in runs}
+    names = set(parents)
+
+    def below(parent: tuple[str, int] | None, depth: int) -> Iterator[tuple[str, ...]]:
+        for run in runs:
+            above = parents[run.name, run.replicate]
+            place = above if above in names else None
+            if place == parent:
+                yield _row(run, "  " * depth)
+                yield from below((run.name, run.replicate), depth + 1)
+
+    return below(None, 0)
+
+
+def _parent(run: RunDirectory) -> tuple[str, int] | None:
+    try:
+        above = run.description(KINDS).runs()
+    except OpenPruneError:
+        return None
+    return (above[0].description.name, run.replicate) if above else None
+
+
+def root_of(arguments: Sequence[str]) -> Store:
+    """The store that the flags name, before they are parsed."""
+    return Store(platform_flags(arguments)(root=value_of("--root", arguments)).results_root())

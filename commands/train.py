@@ -1,0 +1,35 @@
+"""``train``: train a network from its initialization."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from commands.flags import parse
+from commands.hparams import CommandFlags
+from commands.parsing import pinned, preset_description
+from commands.work import Work, carry_out, platform_flags
+from training.hparams import RunOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ABOUT = """Train a network from its initialization.
+
+The same command twice does the work once; a command that was stopped continues."""
+
+
+def train(arguments: Sequence[str]) -> None:
+    """Parse the flags and train."""
+    flags = parse(
+        "open_prune.py train",
+        ABOUT,
+        {
+            "command": CommandFlags,
+            "description": preset_description(arguments),
+            "options": RunOptions,
+            "platform": platform_flags(arguments),
+        },
+        arguments,
+    )
+    flags["description"] = pinned(flags["description"], flags["platform"])
+    carry_out(Work(**flags))

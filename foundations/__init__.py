@@ -1,0 +1,1 @@
+"""Hyperparameters, descriptions, steps, run directories, safe files and keyed draws."""

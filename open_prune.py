@@ -1,0 +1,121 @@
+"""open_prune: experiments on pruning neural networks.
+
+On the command line: ``python open_prune.py train``, and ``--help`` for the rest. In a notebook::
+
+    import open_prune
+
+    dense = open_prune.describe("digits_lenet", lr=0.05)
+    run = open_prune.run(open_prune.branch(dense, "oneshot", prune_fraction=0.9))
+    run.accuracy, run.mask().sparsity, run.model()
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from foundations.errors import FAILURE, INTERRUPTED, OpenPruneError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    # ruff: noqa: PLC0414 - for editors and type checkers: what __getattr__ finds
+    from branches.opened import Run as Run
+    from commands.notebook import branch as branch
+    from commands.notebook import describe as describe
+    from commands.notebook import open_run as open_run
+    from commands.notebook import run as run
+    from commands.notebook import runs as runs
+    from commands.notebook import state as state
+    from foundations.steps import Step as Step
+    from platforms.local import Local as Local
+    from training.description import TrainDesc as TrainDesc
+    from training.hparams import RunOptions as RunOptions
+
+USAGE = """usage: open_prune.py COMMAND [flags]
+
+Experiments on pruning neural networks: train, prune, compare.
+
+  train                 train a network from its initialization
+  branch train oneshot  prune it and train on; 'branch --help' for other parents
+  ls                    the runs there are
+  show RUN              what is known of a run
+  data                  which data sets are there, and how to get the others
+
+'open_prune.py COMMAND --help' shows the flags of a command."""
+
+
+_PUBLIC = {
+    "TrainDesc": "training.description",
+    "RunOptions": "training.hparams",
+    "Local": "platforms.local",
+    "Step": "foundations.steps",
+    "Run": "branches.opened",
+    "describe": "commands.notebook",
+    "branch": "commands.notebook",
+    "run": "commands.notebook",
+    "runs": "commands.notebook",
+    "open_run": "commands.notebook",
+    "state": "commands.notebook",
+}
+"""What a notebook finds here, and where it is; imported when it is first used."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PUBLIC:
+        raise AttributeError(f"open_prune has no {name!r}; it has {', '.join(sorted(_PUBLIC))}.")
+    return getattr(import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(_PUBLIC)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry out a command line; returns its exit code.
+
+    0 is success, 2 a mistake in what was asked for, 1 a failure, and 75 a run that was stopped and
+    can be continued by the same command.
+    """
+    from commands import COMMANDS
+    from commands.flags import HelpShown
+
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if not arguments or arguments[0] in {"-h", "--help"}:
+        print(USAGE)  # noqa: T201 - the help
+        return 0 if arguments else 2
+    try:
+        COMMANDS[arguments[0]](arguments[1:])
+        if sys.stdout is not None:  # it may be closed
+            sys.stdout.flush()
+    except HelpShown:
+        return 0
+    except OpenPruneError as error:
+        print(f"open_prune: {error}", file=sys.stderr)  # noqa: T201 - the message
+        return error.exit_code
+    except OSError as error:
+        return _unprintable(error)
+    except KeyboardInterrupt:
+        print("open_prune: stopped at once; the same command continues.", file=sys.stderr)  # noqa: T201
+        return INTERRUPTED
+    return 0
+
+
+def _unprintable(error: OSError) -> int:
+    """The exit code when the output cannot be written; any other error is raised."""
+    if error.filename is not None:
+        raise error
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that nobody tries again
+    if isinstance(error, BrokenPipeError):  # the reader, say `head`, has what it wanted
+        return 0
+    print(f"open_prune: the output cannot be written: {error.strerror}.", file=sys.stderr)  # noqa: T201
+    return FAILURE
+
+
+if __name__ == "__main__":
+    # Until a run takes signals in hand, a polite kill is what Ctrl-C is.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.exit(main())

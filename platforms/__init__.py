@@ -1,0 +1,7 @@
+"""Where and on what a run happens: roots, devices, threads, and one day clusters."""
+
+from foundations.registry import Registry
+from platforms.base import Platform
+
+PLATFORMS: Registry[type[Platform]] = Registry("platform", {"local": "platforms.local:Local"})
+"""What ``--platform`` can be. A new platform is one module and one line here."""

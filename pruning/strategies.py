@@ -1,0 +1,107 @@
+"""What a strategy's name stands for: ``magnitude``, ``snip10``, ``synflow``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from foundations.errors import UserError, unknown
+from foundations.registry import Registry
+from pruning.criteria import CRITERIA
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pruning.criteria import Criterion
+
+
+@dataclass(frozen=True)
+class Published:
+    """A criterion and its settings, as a strategy's name states them."""
+
+    criterion: str
+    takes_examples: bool = False
+    """Whether the name ends in a number of examples per class, passed on as ``per_class``."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+STRATEGIES: Registry[Published] = Registry(
+    "strategy",
+    {
+        "random": Published("random"),
+        "magnitude": Published("magnitude"),
+        "snip": Published("snip", takes_examples=True),
+        "grasp": Published("grasp", takes_examples=True),
+        "graspabs": Published("grasp", takes_examples=True, settings={"absolute": True}),
+        "synflow": Published("synflow"),
+    },
+)
+"""Strategies by name, the number of examples left out."""
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A strategy as it was asked for."""
+
+    name: str
+    criterion: str
+    settings: Mapping[str, Any]
+
+    def build(self) -> Criterion:
+        """The criterion, set up."""
+        return CRITERIA[self.criterion](**self.settings)
+
+    @property
+    def version(self) -> int:
+        """The version of the criterion, which enters the names of runs when above 1."""
+        return CRITERIA.version(self.criterion)
+
+
+def parse_strategy(name: str) -> Strategy:
+    """What the name stands for.
+
+    Raises:
+        UserError: There is no such strategy (the nearest is suggested), its number of examples
+            per class is missing or not a whole number from 1 on, or it takes none.
+    """
+    if name in STRATEGIES:
+        return _strategy(name, name, "")
+    stem, digits = _split(name)
+    if stem not in STRATEGIES:
+        raise unknown("strategy", name, [_example(known, digits) for known in STRATEGIES])
+    return _strategy(name, stem, digits)
+
+
+def check_strategy(name: str) -> None:
+    """Refuse a name that is no strategy.
+
+    Raises:
+        UserError: As ``parse_strategy``.
+    """
+    parse_strategy(name)
+
+
+def _strategy(name: str, stem: str, digits: str) -> Strategy:
+    published = STRATEGIES[stem]
+    if not published.takes_examples:
+        if digits:
+            raise UserError(f"The strategy {stem!r} takes no number of examples: not {name!r}.")
+        return Strategy(name, published.criterion, published.settings)
+    if not digits or digits.startswith("0"):
+        raise UserError(
+            f"The strategy {name!r} needs the number of examples per class, a whole number from 1 "
+            f"on, at the end of its name: for instance {stem + '10'!r}."
+        )
+    return Strategy(name, published.criterion, {**published.settings, "per_class": int(digits)})
+
+
+def _split(name: str) -> tuple[str, str]:
+    """A name and the digits at its end."""
+    stem = re.sub(r"[0-9]+\Z", "", name)
+    return stem, name[len(stem) :]
+
+
+def _example(stem: str, digits: str) -> str:
+    """The name that whoever wrote these digits may have meant."""
+    return stem + (digits or "10") if STRATEGIES[stem].takes_examples else stem

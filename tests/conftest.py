@@ -1,0 +1,10 @@
+"""What holds for every test: signals work as in a terminal."""
+
+import signal
+
+# A shell ignores SIGINT for its background jobs, and nohup SIGHUP; every process that a test starts
+# would inherit that, and the tests of signals would wait for what cannot come.
+for _number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        _default = signal.default_int_handler if _number is signal.SIGINT else signal.SIG_DFL
+        signal.signal(_number, _default)

@@ -1,0 +1,108 @@
+"""Tiny networks, weights and data that the tests of pruning share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from foundations.draws import generator
+from pruning.mask import Mask
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Weights = dict[str, Tensor]
+Batches = list[tuple[Tensor, Tensor]]
+
+
+class ConvNet(nn.Module):
+    """A convolution, batch norm, and a linear layer, with biases; 3 classes from (2, 5, 5)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 3, 3)
+        self.norm = nn.BatchNorm2d(3)
+        self.fc = nn.Linear(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (B, 3)."""
+        x = torch.tanh(self.norm(self.conv(x)))
+        out: Tensor = self.fc(x.mean((2, 3)))
+        return out
+
+
+CONV_NAMES = ["conv.weight", "fc.weight"]
+CONV_SHAPE = (2, 5, 5)
+
+
+def conv_net(dtype: torch.dtype = torch.float32) -> tuple[ConvNet, Weights]:
+    """The network and weights of every name, all drawn, none of them zero or one."""
+    network = ConvNet().to(dtype)
+    return network, drawn(network)
+
+
+def mlp(*sizes: int, dtype: torch.dtype = torch.float32) -> tuple[nn.Sequential, Weights]:
+    """Linear layers without biases and with nothing between them, after a flattening."""
+    layers = [nn.Linear(a, b, bias=False) for a, b in pairwise(sizes)]
+    network = nn.Sequential(nn.Flatten(), *layers).to(dtype)
+    return network, drawn(network)
+
+
+def drawn(network: nn.Module) -> Weights:
+    """Weights and buffers for the network from keyed draws; variances are positive."""
+    weights: Weights = {}
+    for name, tensor in network.state_dict().items():
+        if tensor.is_floating_point():
+            draw = torch.randn(tensor.shape, generator=generator(7, name), dtype=torch.float64)
+            draw = draw.abs() + 0.5 if name.endswith("running_var") else draw
+            weights[name] = draw.to(tensor.dtype)
+        else:
+            weights[name] = tensor.clone()
+    return weights
+
+
+def batches(
+    sizes: Sequence[int], shape: tuple[int, int, int], dtype: torch.dtype = torch.float32
+) -> Batches:
+    """Batches of these sizes of drawn images, with the labels 0, 1, 2, 0, 1, ..."""
+    return [
+        (
+            torch.randn((size, *shape), generator=generator(3, n), dtype=torch.float64).to(dtype),
+            torch.arange(size) % 3,
+        )
+        for n, size in enumerate(sizes)
+    ]
+
+
+@dataclass
+class Examples:
+    """Data for scoring that counts how often it is asked."""
+
+    batches: Batches
+    shape: tuple[int, int, int]
+    asked: int = 0
+
+    def per_class(self, n: int) -> Batches:
+        """All batches, whatever ``n``."""
+        assert n >= 1
+        self.asked += 1
+        return self.batches
+
+
+def partly(weights: Mapping[str, Tensor], names: Sequence[str]) -> Mask:
+    """A mask that cuts about a third."""
+    return Mask(
+        {
+            name: torch.rand(weights[name].shape, generator=generator(5, name)) > 1 / 3
+            for name in names
+        }
+    )
+
+
+def copied(weights: Mapping[str, Tensor]) -> Weights:
+    """A copy of every tensor."""
+    return {name: tensor.clone() for name, tensor in weights.items()}

@@ -1,0 +1,106 @@
+"""Every command of the README does what it says, in the order in which a reader meets it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+PROJECT = Path(__file__).resolve().parent.parent
+README = (PROJECT / "README.md").read_text()
+LONG = ("mnist_lenet", "cifar_resnet_20")
+"""Presets that train for minutes: their commands are planned, not carried out."""
+
+
+def commands() -> list[str]:
+    """The commands of the README's blocks, in order."""
+    return [line for block in blocks("") for line in block.splitlines() if line.strip()]
+
+
+def blocks(language: str) -> list[str]:
+    """The README's blocks in this language."""
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+    return [block for kind, block in found if kind == language]
+
+
+def make_images(folder: Path) -> None:
+    """An image folder of two classes that differ in brightness."""
+    draws = np.random.default_rng(0)
+    for split, count in (("train", 12), ("test", 4)):
+        for label, light in (("dark", 40), ("light", 200)):
+            (folder / split / label).mkdir(parents=True)
+            for number in range(count):
+                pixels = draws.integers(light - 30, light + 30, (16, 20, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / split / label / f"{number}.png")
+
+
+def run(command: str, root: Path, images: Path) -> str:
+    """Carry a command out in a root of its own, and return what it prints."""
+    words = command.replace("IMAGES", str(images)).split()
+    assert words[0] == "python"
+    if any(name in command for name in LONG) and "--help" not in words:
+        words.append("--dry_run")
+    environ = os.environ | {"OPEN_PRUNE_ROOT": str(root), "OPEN_PRUNE_DATA": str(root / "data")}
+    done = subprocess.run(
+        [sys.executable, *words[1:]],
+        cwd=PROJECT,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    assert "Traceback" not in done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_every_command_succeeds(tmp_path: Path) -> None:
+    """The README's commands run one after another, and the pictures of their output hold."""
+    make_images(tmp_path / "images")
+    printed = {
+        command: run(command, tmp_path, tmp_path / "images")
+        for command in commands()
+        if not command.startswith("make ")
+    }
+    assert len(printed) > 20
+    table = printed["python open_prune.py branch train oneshot"]
+    shown = re.findall(r"^(\w+_[0-9a-f]{16}) .* \(([\d,]+ of [\d,]+)\)", README, re.MULTILINE)
+    assert len(shown) == 2
+    for name, kept in shown:
+        assert name in table
+        assert kept in table
+    assert "done" in printed["python open_prune.py ls"]
+
+
+@pytest.mark.slow
+def test_the_notebook_example_runs(tmp_path: Path) -> None:
+    """The README's Python block runs as it stands."""
+    (block,) = blocks("python")
+    environ = os.environ | {"OPEN_PRUNE_ROOT": str(tmp_path), "OPEN_PRUNE_DATA": str(tmp_path)}
+    check = (
+        "\nassert run.mask().density == 0.1\nassert same.path == run.path\nassert len(curve) == 4\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", block + check],
+        cwd=PROJECT,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_make_targets_exist() -> None:
+    """Each make target of the README is one of the Makefile."""
+    targets = [command.split()[1] for command in commands() if command.startswith("make ")]
+    assert targets == ["demo", "test"]
+    makefile = (PROJECT / "Makefile").read_text()
+    assert all(f"\n{target}:" in makefile for target in targets)

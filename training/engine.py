@@ -1,0 +1,222 @@
+"""The engine: holds the tensors of one run and takes them from one iteration to the next.
+
+It knows nothing of files, branches or methods. Whoever drives it decides when to stop, save and
+evaluate, between two calls of ``advance``.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+
+from datasets.loader import TrainLoader
+from foundations.draws import key
+from foundations.errors import RunFailedError, UserError
+from models.build import trainable
+from training.numerics import PROFILES, sum_dtype
+from training.optimizers import fresh_slots
+from training.schedules import learning_rate
+from training.state import State
+from training.step import Tensors, make_step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from torch import Tensor, nn
+
+    from datasets.data import Data
+    from pruning.mask import Mask
+    from training.description import TrainDesc
+    from training.setting import Setting
+
+    Watch = Callable[[int, Tensor], bool]
+    """Called after each update with the iteration and the loss; True asks to stop."""
+
+
+class Engine:
+    """Trains one network.
+
+    Args:
+        network: The architecture; its own tensors are not used.
+        recipe: Data and training hyperparameters.
+        data: What to train on, on any device.
+        state: Where to begin; it is copied.
+        order_seed: The seed of the order of the data, and of other draws of training.
+        device: Where to compute.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        recipe: TrainDesc,
+        data: Data,
+        state: State,
+        *,
+        order_seed: int,
+        device: torch.device,
+    ) -> None:
+        self.recipe, self.device, self.order_seed = recipe, device, order_seed
+        self.numerics = PROFILES[recipe.training.numerics]
+        self.network = network.to(device, self.numerics.dtype).train()
+        self.loader = TrainLoader(
+            data,
+            recipe.dataset,
+            order_seed=order_seed,
+            device=device,
+            memory_format=self.numerics.memory_format,
+        )
+        self.iterations_per_epoch = self.loader.iterations_per_epoch
+        self.iteration = state.iteration
+        self.mask = state.mask
+        self.losses = torch.zeros(
+            self.iterations_per_epoch, dtype=self.numerics.dtype, device=device
+        )
+        self._parameters = [name for name, _ in network.named_parameters()]
+        self.tensors = self._tensors(state)
+        self._step = make_step(self.network, recipe.training, device, recipe.dataset.batch_size)
+        self._drawn_from = _default_generator(device)
+
+    @classmethod
+    def on(cls, setting: Setting, state: State) -> Engine:
+        """The engine of a run in its setting, at one of its states."""
+        return cls(
+            setting.network(),
+            setting.recipe,
+            setting.data,
+            state,
+            order_seed=setting.order_seed,
+            device=setting.device,
+        )
+
+    def state(self) -> State:
+        """A copy of where the run stands, on the CPU."""
+        held = self.tensors.trained | self.tensors.fixed | self.tensors.buffers
+        slots = {slot: _copies(values) for slot, values in self.tensors.slots.items()}
+        names = self.network.state_dict().keys()
+        weights = _copies({name: held[name] for name in names})
+        return State(self.iteration, weights, self.mask, slots)
+
+    def weights(self) -> dict[str, Tensor]:
+        """The tensors in use, by name: to read, not to keep."""
+        return self.tensors.trained | self.tensors.fixed | self.tensors.buffers
+
+    def advance(self, until: int, watch: Watch | None = None) -> None:
+        """Make updates up to iteration ``until``, within the current epoch.
+
+        Returns early when ``watch`` asks for it. No update waits for the device.
+        """
+        epoch, first = divmod(self.iteration, self.iterations_per_epoch)
+        if until > (epoch + 1) * self.iterations_per_epoch:
+            raise ValueError("advance stays within an epoch")
+        rates = self._learning_rates(epoch)
+        batches = self.loader.epoch(epoch, first)
+        with _borrowed(self._drawn_from) as drawn_from:
+            for position in range(first, until - epoch * self.iterations_per_epoch):
+                images, labels = next(batches)
+                # Dropout, say. A few microseconds, so no network has to say whether it draws.
+                drawn_from.manual_seed(key(self.order_seed, "network", self.iteration))
+                images = images.to(dtype=self.numerics.dtype)
+                self.losses[position] = self._step(self.tensors, images, labels, rates[position])
+                self.iteration += 1
+                if watch is not None and watch(self.iteration, self.losses[position]):
+                    return
+
+    def check_finite(self) -> None:
+        """Refuse to go on from a loss or a weight that is not finite.
+
+        Raises:
+            RunFailedError: Names the iteration at which it happened.
+        """
+        epoch = (self.iteration - 1) // self.iterations_per_epoch
+        begun = epoch * self.iterations_per_epoch
+        bad = ~torch.isfinite(self.losses[: self.iteration - begun])
+        if bad.any():
+            at = begun + int(bad.nonzero()[0])
+            loss = float(self.losses[at - begun])
+            raise RunFailedError(f"The loss is {loss} at iteration {at} (epoch {epoch}).")
+        held = {n: v for n, v in self.weights().items() if v.is_floating_point()}
+        finite = torch.stack([torch.isfinite(value).all() for value in held.values()]).tolist()
+        for name, ok in zip(held, finite, strict=True):
+            if not ok:
+                raise RunFailedError(
+                    f"{name} is not finite after iteration {self.iteration} (epoch {epoch})."
+                )
+
+    def epoch_loss(self) -> float:
+        """The mean training loss over the examples of the epoch that has just ended."""
+        losses = self.losses.to(sum_dtype(self.device))
+        sizes = torch.full_like(losses, self.loader.batch_size)
+        sizes[-1] = self.loader.examples - sizes[:-1].sum()
+        return float((losses * sizes).sum() / self.loader.examples)
+
+    def _tensors(self, state: State) -> Tensors:
+        weights = state.weights if state.mask is None else state.mask.apply(state.weights)
+        held = {name: self._own(value) for name, value in weights.items()}
+        updated = trainable(self.network, self.recipe.model)
+        if not updated:
+            raise UserError(
+                "Nothing is left to train: batchnorm_frozen, output_frozen and others_frozen "
+                "freeze every parameter."
+            )
+        trained = {name: held[name] for name in self._parameters if name in updated}
+        fixed = {name: held[name] for name in self._parameters if name not in updated}
+        buffers = {name: value for name, value in held.items() if name not in self._parameters}
+        slots = state.slots or fresh_slots(self.recipe.training, trained)
+        slots = {slot: self._in_order(part, trained) for slot, part in slots.items()}
+        return Tensors(trained, fixed, buffers, slots, self._masks(state.mask))
+
+    def _in_order(
+        self, slot: Mapping[str, Tensor], trained: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """A slot in the order of the parameters, by which updates go; files have that of names."""
+        names = [name for name in trained if name in slot] or list(slot)
+        return {name: self._own(slot[name]) for name in names}
+
+    def _masks(self, mask: Mask | None) -> dict[str, Tensor]:
+        if mask is None or mask.kept == mask.total:
+            return {}
+        return {name: self._own(kept.to(self.numerics.dtype)) for name, kept in mask.items()}
+
+    def _own(self, value: Tensor) -> Tensor:
+        """A copy on the device, in the dtype and memory format of the profile."""
+        dtype = self.numerics.dtype if value.is_floating_point() else value.dtype
+        layout = self.numerics.memory_format if value.dim() == 4 else torch.contiguous_format
+        return value.detach().to(self.device, dtype, copy=True).contiguous(memory_format=layout)
+
+    def _learning_rates(self, epoch: int) -> Sequence[float] | Tensor:
+        """The learning rate of each update of an epoch; on the device for a compiled step."""
+        begin = epoch * self.iterations_per_epoch
+        rates = [
+            learning_rate(self.recipe.training, iteration, self.iterations_per_epoch)
+            for iteration in range(begin, begin + self.iterations_per_epoch)
+        ]
+        if not self.numerics.compiled:
+            return rates
+        return torch.tensor(rates, dtype=self.numerics.dtype, device=self.device)
+
+
+def _copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name: value.detach().to("cpu", copy=True).contiguous() for name, value in tensors.items()
+    }
+
+
+def _default_generator(device: torch.device) -> torch.Generator:
+    """PyTorch's global generator, from which a network on this device draws."""
+    if device.type == "cuda":
+        return torch.cuda.default_generators[device.index or 0]
+    if device.type == "mps":
+        return torch.mps._get_default_mps_generator()  # noqa: SLF001 - there is no public one
+    return torch.default_generator
+
+
+@contextmanager
+def _borrowed(generator: torch.Generator) -> Iterator[torch.Generator]:
+    """The generator, put back afterwards to where it was: it is not ours."""
+    before = generator.get_state()
+    try:
+        yield generator
+    finally:
+        generator.set_state(before)

@@ -1,0 +1,92 @@
+"""Accuracy and loss of a network on a split."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch.func import functional_call
+from torch.nn import functional
+
+from models.evaluation import folding
+from training.numerics import PROFILES, compiled_apart, sum_dtype
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from torch import Tensor, nn
+
+    from datasets.loader import Batch
+    from training.hparams import TrainingHparams
+
+
+class Evaluation:
+    """Measures a network, again and again as its weights change.
+
+    Args:
+        network: The architecture.
+        hparams: Gives numerics, and the temperature of the loss.
+    """
+
+    def __init__(self, network: nn.Module, hparams: TrainingHparams) -> None:
+        self._numerics = PROFILES[hparams.numerics]
+        self._temperature = hparams.loss_temperature
+        self._folding = folding(network.to(self._numerics.dtype))
+
+        def forward(weights: dict[str, Tensor], images: Tensor) -> Tensor:
+            with self._numerics.arithmetic(images.device):
+                logits: Tensor = functional_call(self._folding.network, weights, (images,))
+            return logits
+
+        self._eager = forward
+        self._forward = compiled_apart(forward) if self._numerics.compiled else forward
+
+    def measure(
+        self, weights: Mapping[str, Tensor], batches: Iterable[Batch], top_k: Sequence[int] = ()
+    ) -> dict[str, float]:
+        """Accuracy and loss on a split, with the statistics of the batch norms.
+
+        Args:
+            weights: Parameters and buffers by name, on the device of the network.
+            batches: The split, as images and labels; how it is cut into batches does not change
+                what is returned.
+            top_k: For each k, also the fraction of examples whose label is among the k largest
+                logits.
+
+        Returns:
+            ``accuracy``, ``loss`` (the mean over examples) and ``top<k>``, fractions in [0, 1].
+        """
+        sums: Tensor | None = None
+        examples = whole = 0
+        with torch.inference_mode():
+            folded = {n: self._laid_out(v) for n, v in self._folding.weights(weights).items()}
+            for images, labels in batches:
+                whole = whole or len(labels)
+                # A last batch of another size is not worth a graph of its own.
+                forward = self._forward if len(labels) == whole else self._eager
+                logits = forward(folded, images.to(dtype=self._numerics.dtype))
+                part = _measures(logits, labels, self._temperature, top_k)
+                sums = part if sums is None else sums + part
+                examples += len(labels)
+        if sums is None:
+            raise ValueError("There is nothing to evaluate on.")
+        values = (sums / examples).tolist()
+        names = ("accuracy", "loss", *(f"top{k}" for k in top_k))
+        return dict(zip(names, values, strict=True))
+
+    def _laid_out(self, value: Tensor) -> Tensor:
+        layout = self._numerics.memory_format if value.dim() == 4 else torch.contiguous_format
+        return value.contiguous(memory_format=layout)
+
+
+def _measures(logits: Tensor, labels: Tensor, temperature: float, top_k: Sequence[int]) -> Tensor:
+    """Sums over a batch: right answers, loss, and right answers among the k largest.
+
+    In float64, so that the sum over a split hardly depends on how it is cut into batches.
+    """
+    logits = logits.to(sum_dtype(logits.device))
+    loss = functional.cross_entropy(logits / temperature, labels, reduction="sum")
+    right = (logits.argmax(1) == labels).sum()
+    places = [min(k, logits.shape[1]) for k in top_k]
+    among = [(logits.topk(k).indices == labels[:, None]).any(1).sum() for k in places]
+    return torch.stack([count.to(loss.dtype) for count in (right, loss, *among)])

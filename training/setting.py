@@ -1,0 +1,174 @@
+"""The surroundings of a run: its recipe, replicate, data and device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
+
+from datasets.load import load
+from datasets.loader import EvalLoader, examples_per_class
+from foundations.errors import UserError
+from models.build import architecture, build
+from training.numerics import PROFILES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import torch
+    from torch import Tensor, nn
+
+    from datasets.data import Data, Split
+    from datasets.hparams import DatasetHparams
+    from platforms.base import Platform
+    from training.description import TrainDesc
+
+
+EVALUATION_BATCH = 500
+"""Examples evaluated at once: it decides speed alone; activations of more leave the caches."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """All that a run's results depend on besides its start, and where it is computed.
+
+    Args:
+        recipe: Network, data and training.
+        replicate: Seeds follow it, where the recipe does not set them apart.
+        data_root: Where data sets are.
+        device: Where to compute.
+        workers: Processes that decode images.
+    """
+
+    recipe: TrainDesc
+    replicate: int
+    data_root: Path
+    device: torch.device
+    workers: int = 0
+
+    @classmethod
+    def on(cls, platform: Platform, recipe: TrainDesc, replicate: int) -> Setting:
+        """The setting of a replicate on a platform."""
+        return cls(
+            recipe,
+            replicate,
+            platform.datasets_root(),
+            platform.torch_device(),
+            platform.num_workers,
+        )
+
+    @property
+    def initialization_seed(self) -> int:
+        """The seed of the network's first weights."""
+        return self._seed(self.recipe.model.model_seed)
+
+    @property
+    def order_seed(self) -> int:
+        """The seed of the order and the augmentation of the data."""
+        return self._seed(self.recipe.training.data_order_seed)
+
+    @cached_property
+    def data(self) -> Data:
+        """The data set, transformed and split, on the device."""
+        seed = self._seed(self.recipe.dataset.transformation_seed)
+        whole = _loaded(self.recipe.dataset, seed, self.data_root, self.workers)
+        return whole.to(self.device)
+
+    @property
+    def iterations_per_epoch(self) -> int:
+        """Updates in an epoch; the last one may be on fewer examples."""
+        return -(-len(self.data.train.labels) // self.recipe.dataset.batch_size)
+
+    @property
+    def end(self) -> int:
+        """The iteration at which training ends."""
+        return self.recipe.training.training_steps.iterations(self.iterations_per_epoch)
+
+    def network(self) -> nn.Module:
+        """The architecture, on the device; its own weights mean nothing."""
+        data = self.data
+        made = architecture(self.recipe.model, shape=data.shape, classes=data.classes, seed=0)
+        return made.to(self.device)
+
+    def check_fits(self, weights: Mapping[str, Tensor]) -> None:
+        """Refuse the weights of another network.
+
+        Raises:
+            UserError: Names what is missing, too much, or of another shape.
+        """
+        own = {name: tuple(value.shape) for name, value in self.network().state_dict().items()}
+        other = {name: tuple(value.shape) for name, value in weights.items()}
+        for name in sorted(own.keys() | other.keys()):
+            if own.get(name) != other.get(name):
+                raise UserError(
+                    f"These are the weights of another network: {name} has the shape "
+                    f"{other.get(name, '(absent)')} there and {own.get(name, '(absent)')} in "
+                    f"{self.recipe.model.model_name}."
+                )
+
+    def initialization(self, seed: int) -> dict[str, Tensor]:
+        """The first weights and buffers that follow from a seed."""
+        data = self.data
+        made = build(self.recipe.model, shape=data.shape, classes=data.classes, seed=seed)
+        state = made.state_dict()
+        return {name: value.detach() for name, value in state.items()}
+
+    def on_device(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The weights where the network computes, in the dtype of the profile."""
+        dtype = PROFILES[self.recipe.training.numerics].dtype
+        return {
+            name: value.to(self.device, dtype if value.is_floating_point() else value.dtype)
+            for name, value in weights.items()
+        }
+
+    def scoring_data(self, seed: int) -> ScoringData:
+        """What criteria score on, drawn by this seed."""
+        return ScoringData(self, seed)
+
+    def evaluation(self, split: str) -> EvalLoader | None:
+        """The batches of ``test``, ``validation`` or ``train``; None where there is no such one."""
+        chosen: Split | None = getattr(self.data, split)
+        if chosen is None:
+            return None
+        layout = PROFILES[self.recipe.training.numerics].memory_format
+        return EvalLoader(
+            chosen,
+            self.data,
+            batch_size=EVALUATION_BATCH,
+            device=self.device,
+            memory_format=layout,
+        )
+
+    def _seed(self, own: int | None) -> int:
+        return self.replicate if own is None else own
+
+
+@dataclass(frozen=True)
+class ScoringData:
+    """The training examples that criteria look at, without augmentation."""
+
+    setting: Setting
+    seed: int
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The shape of an image: channels, height, width."""
+        return self.setting.data.shape
+
+    def per_class(self, n: int) -> list[tuple[Tensor, Tensor]]:
+        """Batches that together hold ``n`` examples of each class."""
+        dtype = PROFILES[self.setting.recipe.training.numerics].dtype
+        batches = examples_per_class(
+            self.setting.data,
+            n,
+            seed=self.seed,
+            batch_size=self.setting.recipe.dataset.batch_size,
+            device=self.setting.device,
+        )
+        return [(images.to(dtype), labels) for images, labels in batches]
+
+
+@lru_cache(maxsize=1)  # a parent and its branches share their data
+def _loaded(hparams: DatasetHparams, seed: int, root: Path, workers: int) -> Data:
+    return load(hparams, seed=seed, root=root, workers=workers)

@@ -1,0 +1,86 @@
+"""What the engine begins from: a state, and the facts of how it was made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from foundations.errors import DamageError
+from foundations.run_directory import Fact
+from foundations.steps import Step
+from foundations.tensors import digest
+from models.build import prunable
+from pruning.mask import Mask
+from pruning.report import sparsity_report
+from training.numerics import PROFILES
+from training.saving import from_saved, save
+from training.state import State
+
+if TYPE_CHECKING:
+    from foundations.hparams import Json
+    from foundations.run_directory import RunDirectory
+    from training.setting import Setting
+
+
+@dataclass(frozen=True)
+class Start:
+    """The beginning of a run, written down once so that resuming never repeats it.
+
+    Args:
+        state: Where training begins. Its iteration is where the schedule does.
+        facts: Plain data for the record, such as how many weights were pruned.
+    """
+
+    state: State
+    facts: dict[str, Json] = field(default_factory=dict)
+
+
+def initialized(setting: Setting) -> Start:
+    """The start of a training job: a fresh initialization at iteration 0."""
+    return Start(State(0, setting.initialization(setting.initialization_seed)))
+
+
+def write_start(directory: RunDirectory, start: Start, setting: Setting) -> None:
+    """Write the state, its sparsity and, last, ``start.json``."""
+    state = start.state
+    dtype = PROFILES[setting.recipe.training.numerics].dtype
+    weights = {
+        name: value.to("cpu", dtype if value.is_floating_point() else value.dtype)
+        for name, value in state.weights.items()
+    }
+    mask = None if state.mask is None else state.mask.to("cpu")
+    mask_or_dense = mask or Mask.dense(weights, prunable(setting.network()))
+    state = State(state.iteration, weights if mask is None else mask.apply(weights), mask)
+    step = Step.at(state.iteration, setting.iterations_per_epoch)
+    save(directory, state, step)
+    directory.write_fact(Fact.SPARSITY, sparsity_report(mask_or_dense))
+    facts = {
+        "iteration": state.iteration,
+        "iterations_per_epoch": setting.iterations_per_epoch,
+        "end": setting.end,
+        "replicate": setting.replicate,
+        "recipe": setting.recipe.to_json_dict(),
+        "sha256": digest(state.weights),
+        "facts": start.facts,
+    }
+    directory.write_fact(Fact.START, facts)
+
+
+def read_start(directory: RunDirectory, setting: Setting) -> Start:
+    """The start that was written.
+
+    Raises:
+        DamageError: It is damaged, or the data set is not the one that it was made with.
+    """
+    facts = directory.fact(Fact.START)
+    per_epoch = setting.iterations_per_epoch
+    if facts["iterations_per_epoch"] != per_epoch:
+        raise DamageError(
+            f"{directory.path} was begun with {facts['iterations_per_epoch']} iterations an epoch, "
+            f"the data set has {per_epoch} now: it is not the same data."
+        )
+    iteration = facts["iteration"]
+    state = from_saved(directory.load_state(Step.at(iteration, per_epoch)), iteration)
+    if digest(state.weights) != facts["sha256"]:
+        raise DamageError(f"{directory.path}: the first state is not the one start.json tells of.")
+    return Start(state, facts["facts"])

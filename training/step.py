@@ -1,0 +1,175 @@
+"""The training step: what happens to parameters, buffers and slots at one batch.
+
+The step is a function of the tensors it is given. It changes parameters, buffers and slots in
+place and has no state of its own, so the same definition runs eagerly and as one compiled graph
+(forward, backward, update and mask), and can be stacked over runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch.func import functional_call, grad_and_value
+from torch.nn import functional
+
+from training import OPTIMIZERS
+from training.numerics import PROFILES, compiled_apart
+from training.optimizers import clipped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor, nn
+
+    from training.hparams import TrainingHparams
+    from training.optimizers import Rate, Slots
+
+    Loss = Callable[[dict[str, Tensor], dict[str, Tensor]], Tensor]
+    """From parameters and buffers, which it changes, to the loss."""
+    ValueAndGrad = Callable[
+        [Loss, dict[str, Tensor], dict[str, Tensor]], tuple[Tensor, list[Tensor]]
+    ]
+    Step = Callable[["Tensors", Tensor, Tensor, Rate], Tensor]
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """What a step reads and changes.
+
+    Args:
+        trained: The parameters that are updated.
+        fixed: Frozen parameters.
+        buffers: Batch-norm statistics, changed by the forward pass.
+        slots: The optimizer's state.
+        masks: Of each pruned parameter, 1 where it is kept and 0 where not, in its dtype.
+    """
+
+    trained: dict[str, Tensor]
+    fixed: dict[str, Tensor]
+    buffers: dict[str, Tensor]
+    slots: Slots
+    masks: dict[str, Tensor]
+
+
+def training_loss(hparams: TrainingHparams, logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross entropy of ``logits / temperature``, with label smoothing.
+
+    Args:
+        hparams: Gives temperature and smoothing.
+        logits: Of shape (examples, classes).
+        labels: Of shape (examples,), int64.
+    """
+    logits = logits.float() if logits.dtype == torch.bfloat16 else logits
+    if hparams.loss_temperature != 1:
+        logits = logits / hparams.loss_temperature
+    return functional.cross_entropy(logits, labels, label_smoothing=hparams.label_smoothing)
+
+
+def make_step(
+    network: nn.Module, hparams: TrainingHparams, device: torch.device, batch_size: int
+) -> Step:
+    """The step of this network under these hyperparameters.
+
+    Returns:
+        A function of the tensors, images, labels and learning rate (a number, or a
+        tensor of one element where the profile is compiled) that makes one update and returns the
+        loss before it.
+    """
+    numerics = PROFILES[hparams.numerics]
+    update = OPTIMIZERS[hparams.optimizer_name].update
+
+    def step(
+        tensors: Tensors, images: Tensor, labels: Tensor, lr: Rate, differentiate: ValueAndGrad
+    ) -> Tensor:
+        def loss_of(trained: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
+            weights = {**trained, **tensors.fixed, **buffers}
+            with numerics.arithmetic(device):
+                logits = functional_call(network, weights, (images,))
+            return training_loss(hparams, logits, labels)
+
+        loss, gradients = differentiate(loss_of, tensors.trained, tensors.buffers)
+        with torch.no_grad():
+            mask_gradients(tensors, gradients)
+            if hparams.clip_gradient_norm is not None:
+                gradients = clipped(gradients, hparams.clip_gradient_norm)
+            update(list(tensors.trained.values()), gradients, tensors.slots, lr, hparams)
+        return loss
+
+    def eager(tensors: Tensors, images: Tensor, labels: Tensor, lr: Rate) -> Tensor:
+        return step(tensors, images, labels, lr, eager_gradient)
+
+    if not numerics.compiled:
+        return eager
+    return _compiled(step, eager, batch_size)
+
+
+def mask_gradients(tensors: Tensors, gradients: list[Tensor]) -> None:
+    """Zero the gradients of pruned weights, in place; with zero slots, these then never move."""
+    at = {name: index for index, name in enumerate(tensors.trained)}
+    masks = {at[name]: mask for name, mask in tensors.masks.items() if name in at}
+    if masks:
+        torch._foreach_mul_([gradients[index] for index in masks], list(masks.values()))
+
+
+def eager_gradient(
+    loss_of: Loss, trained: dict[str, Tensor], buffers: dict[str, Tensor]
+) -> tuple[Tensor, list[Tensor]]:
+    """Value and gradient through autograd's tape, which is faster than functorch's when eager."""
+    leaves = {name: value.detach().requires_grad_() for name, value in trained.items()}
+    with torch.enable_grad():
+        loss = loss_of(leaves, buffers)
+        gradients = torch.autograd.grad(loss, list(leaves.values()), materialize_grads=True)
+    return loss.detach(), _apart(gradients)
+
+
+def _apart(gradients: Sequence[Tensor]) -> list[Tensor]:
+    """The gradients, each in memory of its own: autograd may give two parameters one tensor."""
+    seen: set[int] = set()
+    apart = []
+    for gradient in gradients:
+        place = gradient.data_ptr()
+        apart.append(gradient.clone() if place in seen else gradient)
+        seen.add(place)
+    return apart
+
+
+def traced_gradient(
+    loss_of: Loss, trained: dict[str, Tensor], buffers: dict[str, Tensor]
+) -> tuple[Tensor, list[Tensor]]:
+    """The same through functorch, which traces into the graph of the whole step.
+
+    Functorch lets a function change only what it is given, so the forward pass changes copies of
+    the buffers. Gradients are copied to be apart here too; the compiler fuses the copies away.
+    """
+
+    def with_buffers(
+        trained: dict[str, Tensor], moved: dict[str, Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        return loss_of(trained, moved), moved
+
+    copies = {name: value.clone() for name, value in buffers.items()}
+    gradients, (loss, moved) = grad_and_value(with_buffers, has_aux=True)(trained, copies)
+    for name, value in buffers.items():
+        value.copy_(moved[name])
+    return loss, [gradients[name].clone() for name in trained]
+
+
+def _compiled(step: Callable[..., Tensor], eager: Step, batch_size: int) -> Step:
+    """The step as one graph for whole batches; the ragged last batch of an epoch runs eagerly.
+
+    It is one step in hundreds, and a graph of its own would cost as long again to compile. Its
+    size decides, not the order of calls: a run resumed there takes the same path.
+    """
+
+    def traced(tensors: Tensors, images: Tensor, labels: Tensor, lr: Rate) -> Tensor:
+        return step(tensors, images, labels, lr, traced_gradient)
+
+    compiled = compiled_apart(traced)
+
+    def call(tensors: Tensors, images: Tensor, labels: Tensor, lr: Rate) -> Tensor:
+        run = compiled if len(images) == batch_size else eager
+        return run(tensors, images, labels, lr)
+
+    return call
