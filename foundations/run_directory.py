@@ -273,6 +273,10 @@ class RunDirectory:
             with suppress(OSError):
                 (self.path / _WANTED).mkdir(exist_ok=True)
                 (self.path / _WANTED / step.folder).touch()
+        # Who seals the run clears this folder after the seal; who was later than that clears it
+        # himself, so that one of the two always sees what the other has left.
+        if (self.path / DONE).exists():
+            self._clear_wanted()
 
     def asked_for(self) -> list[Step]:
         """The states that somebody waits for, or has waited for."""
@@ -320,7 +324,7 @@ class RunDirectory:
         write_json(self.path / DONE, seal)
         self.remove_fact(Fact.FAILED)
         self.clear_checkpoints()
-        shutil.rmtree(self.path / _WANTED, ignore_errors=True)
+        self._clear_wanted()
 
     def done(self) -> Json:
         """What ``seal`` wrote: end metrics and checksums; None if the run is not complete.
@@ -361,6 +365,9 @@ class RunDirectory:
             states.verify_states(self._states(replayed=False), seal["states"])
         with _advice(f"Delete {self._states(replayed=True)}: what is asked for is made again."):
             states.verify_states(self._states(replayed=True))
+
+    def _clear_wanted(self) -> None:
+        shutil.rmtree(self.path / _WANTED, ignore_errors=True)
 
     def _stored(self, kinds: Registry[Any]) -> Description:
         """What ``hparams.json`` says, whether or not it is this run's."""

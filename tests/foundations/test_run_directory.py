@@ -326,3 +326,18 @@ def test_claiming_clears_what_killed_workers_left(run: RunDirectory) -> None:
     assert not (run.path / "checkpoint/ep2_it0").exists()
     assert run.states() == [Step(1)]
     assert run.latest_checkpoint(pytest.fail) is not None
+
+
+def test_who_asks_too_late_leaves_nothing(run: RunDirectory) -> None:
+    """A state asked for as the run is sealed, or after, leaves the directory as it was sealed."""
+    run.ask_for([Step(1, 0)])
+    assert run.asked_for() == [Step(1, 0)]
+    claim = run.claim()
+    assert claim is not None
+    with claim:
+        run.seal(claim, {})
+    before = sorted(path.name for path in run.path.iterdir())
+    assert run.state is RunState.DONE
+    run.ask_for([Step(2, 0)])
+    assert sorted(path.name for path in run.path.iterdir()) == before
+    assert run.asked_for() == []
