@@ -118,8 +118,8 @@ def is_there(directory: RunDirectory, steps: Sequence[Step], *, whole: bool) -> 
 
 
 def tidy(directory: RunDirectory) -> None:
-    """Clear away what a worker left who was killed just after he had sealed the run."""
-    if directory.state is RunState.DONE and (directory.path / "checkpoint").exists():
+    """Clear away what a killed worker left in a run that has all that is asked for."""
+    if directory.has_leftovers:
         claim = directory.claim()  # which cleans
         if claim is not None:
             claim.release()

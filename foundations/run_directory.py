@@ -20,6 +20,7 @@ from foundations.claims import Claim, owner_of
 from foundations.description import Description, decode, differences
 from foundations.errors import DamageError, OpenPruneError, UserError
 from foundations.files import (
+    PART,
     clear_errors,
     make_directory,
     missing,
@@ -30,7 +31,7 @@ from foundations.files import (
     write_json,
 )
 from foundations.states import SavedState
-from foundations.step_folders import remove_half_made, step_of
+from foundations.step_folders import half_made, remove_half_made, step_of
 from foundations.steps import Step
 
 if TYPE_CHECKING:
@@ -245,6 +246,7 @@ class RunDirectory:
     ) -> None:
         """Save a state: parameters and buffers, the packed mask, the optimizer's state."""
         states.save_state(self._states(replayed), SavedState(step, model, mask, optimizer))
+        self._no_longer_wanted(step)
 
     def load_state(self, step: Step, *, replayed: bool = False) -> SavedState:
         """A saved state.
@@ -273,10 +275,10 @@ class RunDirectory:
             with suppress(OSError):
                 (self.path / _WANTED).mkdir(exist_ok=True)
                 (self.path / _WANTED / step.folder).touch()
-        # Who seals the run clears this folder after the seal; who was later than that clears it
-        # himself, so that one of the two always sees what the other has left.
-        if (self.path / DONE).exists():
-            self._clear_wanted()
+            # Who saves a state then takes the word for it away; who leaves word then looks whether
+            # the state is there. So one of the two always sees what the other has done.
+            if step in self.states() or (self.path / DONE).exists():
+                self._no_longer_wanted(step)
 
     def asked_for(self) -> list[Step]:
         """The states that somebody waits for, or has waited for."""
@@ -301,6 +303,17 @@ class RunDirectory:
         """Remove all checkpoints, of a run that is done."""
         checkpoints.clear_checkpoints(self._checkpoints)
 
+    @property
+    def has_leftovers(self) -> bool:
+        """Whether something lies here that a killed worker left, or that one is writing."""
+        if (self.path / DONE).exists() and self._checkpoints.exists():
+            return True
+        folders = {self._checkpoints: checkpoints.TRUTH} | {
+            self._states(replayed): states.TRUTH for replayed in (False, True)
+        }
+        parts = (path for place in (self.path, *folders) for path in place.glob(f".*{PART}"))
+        return any(parts) or any(half_made(*folder) for folder in folders.items())
+
     def seal(self, claim: Claim, metrics: Json) -> None:
         """Declare the run complete, and remove what only an incomplete one needs.
 
@@ -324,7 +337,7 @@ class RunDirectory:
         write_json(self.path / DONE, seal)
         self.remove_fact(Fact.FAILED)
         self.clear_checkpoints()
-        self._clear_wanted()
+        shutil.rmtree(self.path / _WANTED, ignore_errors=True)
 
     def done(self) -> Json:
         """What ``seal`` wrote: end metrics and checksums; None if the run is not complete.
@@ -366,8 +379,10 @@ class RunDirectory:
         with _advice(f"Delete {self._states(replayed=True)}: what is asked for is made again."):
             states.verify_states(self._states(replayed=True))
 
-    def _clear_wanted(self) -> None:
-        shutil.rmtree(self.path / _WANTED, ignore_errors=True)
+    def _no_longer_wanted(self, step: Step) -> None:
+        with suppress(OSError):
+            (self.path / _WANTED / step.folder).unlink(missing_ok=True)
+            (self.path / _WANTED).rmdir()  # unless somebody waits for another state
 
     def _stored(self, kinds: Registry[Any]) -> Description:
         """What ``hparams.json`` says, whether or not it is this run's."""

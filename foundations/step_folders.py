@@ -52,11 +52,16 @@ def remove(place: Path, truth: str) -> None:
             shutil.rmtree(place)
 
 
+def half_made(folder: Path, truth: str) -> list[Path]:
+    """The folders of steps that were never completed."""
+    places = (place for place in folder.glob("ep*_it*") if step_of(place.name))
+    return [place for place in places if not (place / truth).exists()]
+
+
 def remove_half_made(folder: Path, truth: str) -> None:
     """Remove the folders of steps that were never completed.
 
     Only for the one who has the directory to himself.
     """
-    for place in folder.glob("ep*_it*"):
-        if step_of(place.name) and not (place / truth).exists():
-            remove(place, truth)
+    for place in half_made(folder, truth):
+        remove(place, truth)

@@ -341,3 +341,18 @@ def test_who_asks_too_late_leaves_nothing(run: RunDirectory) -> None:
     run.ask_for([Step(2, 0)])
     assert sorted(path.name for path in run.path.iterdir()) == before
     assert run.asked_for() == []
+
+
+def test_what_a_killed_worker_left_is_seen(run: RunDirectory) -> None:
+    """A file that was not moved into place, and a state without its truth; a claim clears both."""
+    state(1.0)(run)
+    assert not run.has_leftovers
+    (run.path / ".digests.csv.1.a.part").touch()
+    assert run.has_leftovers
+    (run.path / ".digests.csv.1.a.part").unlink()
+    (run.path / "checkpoint" / "ep1_it0").mkdir(parents=True)
+    assert run.has_leftovers
+    claim = run.claim()
+    assert claim is not None
+    claim.release()
+    assert not run.has_leftovers
