@@ -15,6 +15,7 @@ from pruning.strategies import parse_strategy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from foundations.registry import Version
     from pruning.mask import Mask
     from training.setting import Setting
     from training.start import Start
@@ -82,10 +83,9 @@ class Oneshot(Branch):
             if run is not None and run.step is not None:
                 raise UserError(f"{name}: which state of {run.description.name} is said by {step}.")
 
-    def versions(self) -> dict[str, int]:
-        """The version of the criterion."""
-        strategy = parse_strategy(self.strategy)
-        return {f"criterion:{strategy.criterion}": strategy.version}
+    def versions(self) -> dict[str, Version]:
+        """The versions of the strategy and of its criterion."""
+        return parse_strategy(self.strategy).versions
 
     def asks(self, parent: Description) -> tuple[RunRef, ...]:
         """The state that is scored, and the state that is trained unless that is new."""

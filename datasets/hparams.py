@@ -13,6 +13,8 @@ from foundations.hparams import Hparams, not_hashed
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from foundations.registry import Version
+
 UNSUPERVISED = ("rotation",)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -100,7 +102,7 @@ class DatasetHparams(Hparams):
         if dataset.shape is not None:
             self.augmented(dataset.augmentation).check_fits(dataset.shape)
 
-    def versions(self) -> Mapping[str, int]:
+    def versions(self) -> Mapping[str, Version]:
         """The version of the data set."""
         return {f"dataset:{self.dataset_name}": DATASETS.version(self.dataset_name)}
 

@@ -170,6 +170,19 @@ def decode(data: Json, kinds: Registry[Any]) -> Description:
     return cast("Description", kind(**made))
 
 
+def plugins_of(value: object) -> set[str]:
+    """The digests of the plugins that a description, or a part of one, stands on."""
+    if isinstance(value, RunRef):
+        return plugins_of(value.description)
+    if isinstance(value, tuple):
+        return set[str]().union(*map(plugins_of, value))
+    if not isinstance(value, Hparams):
+        return set()
+    own = {version for version in value.hashed_versions().values() if isinstance(version, str)}
+    parts = (getattr(value, field.name) for field in dataclasses.fields(value))
+    return own.union(*map(plugins_of, parts))
+
+
 def differences(stored: Description, asked: Description) -> list[str]:
     """The hashed fields in which two descriptions differ, a line each."""
     left, right = dict(_flat(stored)), dict(_flat(asked))

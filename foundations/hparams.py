@@ -18,10 +18,13 @@ from dataclasses_json import DataClassJsonMixin, config
 
 from foundations.errors import UserError
 from foundations.fields import show, typed
+from foundations.plugins import digest_of
 from foundations.steps import Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from foundations.registry import Version
 
 T = TypeVar("T")
 Json = Any
@@ -59,9 +62,15 @@ class Hparams(DataClassJsonMixin):
             UserError: Names the field, its value and what is allowed.
         """
 
-    def versions(self) -> Mapping[str, int]:
+    def versions(self) -> Mapping[str, Version]:
         """The versions of the registered functions these hyperparameters name."""
         return {}
+
+    def hashed_versions(self) -> dict[str, Version]:
+        """The versions above 1, and the digests of plugins, these classes' own among them."""
+        own = {f"class:{kind.__name__}": digest_of(kind) for kind in type(self).__mro__}
+        every = {**self.versions(), **own}
+        return {name: version for name, version in every.items() if version != 1}
 
     def canonical(self) -> dict[str, Json]:
         """What is hashed: required fields, and those that differ from their defaults."""
@@ -70,8 +79,8 @@ class Hparams(DataClassJsonMixin):
             value = canonical(getattr(self, field.name))
             if field.default is MISSING or value != canonical(field.default):
                 found[field.name] = value
-        newer = {name: version for name, version in self.versions().items() if version > 1}
-        return found | ({"versions": newer} if newer else {})
+        versions = self.hashed_versions()
+        return found | ({"versions": versions} if versions else {})
 
     def require(self, ok: bool, field: str, allowed: str) -> None:  # noqa: FBT001 - reads as a sentence
         """Refuse the value of a field unless ``ok``."""

@@ -14,10 +14,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from foundations import checkpoints, claims, facts, states, tables
+from foundations import checkpoints, claims, facts, plugins, states, tables
 from foundations.checkpoints import Checkpoint
 from foundations.claims import Claim, owner_of
-from foundations.description import Description, decode, differences
+from foundations.description import Description, decode, differences, plugins_of
 from foundations.errors import DamageError, OpenPruneError, UserError
 from foundations.files import (
     PART,
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from foundations.tensors import TensorFile
 
 HPARAMS, DONE, METRICS, DIGESTS = "hparams.json", "done.json", "metrics.csv", "digests.csv"
-_WANTED = "wanted"
+_WANTED, _PLUGINS = "wanted", "plugins"
 _AWAY = "Move the directory away to run this anew."
 
 
@@ -124,7 +124,8 @@ class RunDirectory:
 
         Raises:
             DamageError: The file is missing, damaged, or of a newer version.
-            UserError: A value in it is not allowed, or it is another run's.
+            UserError: A value in it is not allowed, it is another run's, or it was made with a
+                plugin that is not given.
         """
         stored = self._stored(kinds)
         if stored.name != self.name:
@@ -142,7 +143,7 @@ class RunDirectory:
         make_directory(self.path)
         if not path.exists() and not (self.path / DONE).exists():
             try:
-                write_json(path, description.to_json_dict())
+                write_json(path, description.to_json_dict() | _plugins(description))
             except OpenPruneError:
                 if not path.exists():  # else another process was faster
                     raise
@@ -388,7 +389,14 @@ class RunDirectory:
         """What ``hparams.json`` says, whether or not it is this run's."""
         path = self.path / HPARAMS
         try:
-            return decode(read_json(path), kinds)
+            data = read_json(path)
+            made_with = data.pop(_PLUGINS, {}) if isinstance(data, dict) else {}
+            plugins.require(
+                self.path, {str(digest): str(made_with[digest]) for digest in made_with}
+            )
+            return decode(data, kinds)
+        except plugins.AbsentPluginError:
+            raise
         except FileNotFoundError as error:
             if self.path.is_dir():
                 raise DamageError(f"{path} is missing: what is here is unknown. {_AWAY}") from error
@@ -453,6 +461,12 @@ class RunDirectory:
 
     def _states(self, replayed: bool) -> Path:  # noqa: FBT001 - which of two folders
         return self.path / ("replayed" if replayed else "states")
+
+
+def _plugins(description: Description) -> dict[str, Json]:
+    """What is written, beside a description, of the plugins it stands on: their paths."""
+    found = plugins.paths_of(plugins_of(description))
+    return {_PLUGINS: found} if found else {}
 
 
 @contextmanager

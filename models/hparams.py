@@ -11,7 +11,7 @@ from models import MODELS, find
 from models.initializers import BATCHNORM_INITIALIZERS, INITIALIZERS
 
 if TYPE_CHECKING:
-    from foundations.registry import Registry
+    from foundations.registry import Registry, Version
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ class ModelHparams(Hparams):
             "it excepts from others_frozen, which is not set",
         )
 
-    def versions(self) -> dict[str, int]:
+    def versions(self) -> dict[str, Version]:
         """The versions of the network's family and of both initializers."""
         family = find(self.model_name).family.name
         return {

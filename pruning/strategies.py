@@ -13,6 +13,7 @@ from pruning.criteria import CRITERIA
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from foundations.registry import Version
     from pruning.criteria import Criterion
 
 
@@ -45,6 +46,7 @@ class Strategy:
     """A strategy as it was asked for."""
 
     name: str
+    stem: str
     criterion: str
     settings: Mapping[str, Any]
 
@@ -53,9 +55,12 @@ class Strategy:
         return CRITERIA[self.criterion](**self.settings)
 
     @property
-    def version(self) -> int:
-        """The version of the criterion, which enters the names of runs when above 1."""
-        return CRITERIA.version(self.criterion)
+    def versions(self) -> dict[str, Version]:
+        """The versions of the strategy and of its criterion, which enter the names of runs."""
+        return {
+            f"strategy:{self.stem}": STRATEGIES.version(self.stem),
+            f"criterion:{self.criterion}": CRITERIA.version(self.criterion),
+        }
 
 
 def parse_strategy(name: str) -> Strategy:
@@ -87,13 +92,14 @@ def _strategy(name: str, stem: str, digits: str) -> Strategy:
     if not published.takes_examples:
         if digits:
             raise UserError(f"The strategy {stem!r} takes no number of examples: not {name!r}.")
-        return Strategy(name, published.criterion, published.settings)
+        return Strategy(name, stem, published.criterion, published.settings)
     if not digits or digits.startswith("0"):
         raise UserError(
             f"The strategy {name!r} needs the number of examples per class, a whole number from 1 "
             f"on, at the end of its name: for instance {stem + '10'!r}."
         )
-    return Strategy(name, published.criterion, {**published.settings, "per_class": int(digits)})
+    settings = {**published.settings, "per_class": int(digits)}
+    return Strategy(name, stem, published.criterion, settings)
 
 
 def _split(name: str) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from foundations.errors import unknown
 from foundations.hparams import (
@@ -13,6 +14,9 @@ from foundations.hparams import (
 )
 from foundations.steps import Step
 from training import OPTIMIZERS, SCHEDULES
+
+if TYPE_CHECKING:
+    from foundations.registry import Version
 
 SPLITS = ("test", "validation", "train")
 NUMERICS = {
@@ -105,7 +109,7 @@ class TrainingHparams(Hparams):
             object.__setattr__(self, "numerics", "bfloat16")
             object.__setattr__(self, "apex_fp16", False)
 
-    def versions(self) -> dict[str, int]:
+    def versions(self) -> dict[str, Version]:
         """The versions of the optimizer and of the schedule."""
         return {
             f"optimizer:{self.optimizer_name}": OPTIMIZERS.version(self.optimizer_name),

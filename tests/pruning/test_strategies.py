@@ -33,7 +33,7 @@ def test_parse(name: str, criterion: str, settings: dict[str, object]) -> None:
         criterion,
         settings,
     )
-    assert strategy.version == 1
+    assert set(strategy.versions.values()) == {1}
     built = strategy.build()
     assert {key: getattr(built, key) for key in settings} == settings
 
