@@ -24,9 +24,13 @@ if TYPE_CHECKING:
 
     # ruff: noqa: PLC0414 - for editors and type checkers: what __getattr__ finds
     from branches.opened import Run as Run
+    from commands.frame import frame as frame
+    from commands.frame import metrics_frame as metrics_frame
     from commands.notebook import branch as branch
     from commands.notebook import describe as describe
+    from commands.notebook import import_weights as import_weights
     from commands.notebook import open_run as open_run
+    from commands.notebook import plugin as plugin
     from commands.notebook import run as run
     from commands.notebook import runs as runs
     from commands.notebook import state as state
@@ -44,8 +48,10 @@ Experiments on pruning neural networks: train, prune, compare.
   ls                    the runs there are
   show RUN              what is known of a run
   data                  which data sets are there, and how to get the others
+  import WEIGHTS        make a run of weights from elsewhere
 
-'open_prune.py COMMAND --help' shows the flags of a command."""
+'open_prune.py COMMAND --help' shows the flags of a command. Each takes
+--plugin=my_method.py, a file that adds your own criteria, branches, networks or data."""
 
 
 _PUBLIC = {
@@ -60,6 +66,10 @@ _PUBLIC = {
     "runs": "commands.notebook",
     "open_run": "commands.notebook",
     "state": "commands.notebook",
+    "import_weights": "commands.notebook",
+    "frame": "commands.frame",
+    "metrics_frame": "commands.frame",
+    "plugin": "commands.notebook",
 }
 """What a notebook finds here, and where it is; imported when it is first used."""
 
@@ -82,12 +92,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     from commands import COMMANDS
     from commands.flags import HelpShown
+    from commands.plugins import load_plugins
 
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if not arguments or arguments[0] in {"-h", "--help"}:
         print(USAGE)  # noqa: T201 - the help
         return 0 if arguments else 2
     try:
+        load_plugins(arguments)
         COMMANDS[arguments[0]](arguments[1:])
         if sys.stdout is not None:  # it may be closed
             sys.stdout.flush()
@@ -96,12 +108,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OpenPruneError as error:
         print(f"open_prune: {error}", file=sys.stderr)  # noqa: T201 - the message
         return error.exit_code
-    except OSError as error:
-        return _unprintable(error)
+    except Exception as error:  # noqa: BLE001 - raised again where it is ours
+        return _unexpected(error)
     except KeyboardInterrupt:
         print("open_prune: stopped at once; the same command continues.", file=sys.stderr)  # noqa: T201
         return INTERRUPTED
     return 0
+
+
+def _unexpected(error: Exception) -> int:
+    """The exit code when a plugin fails, or the output cannot be written; else the error is ours.
+
+    Raises:
+        Exception: It is ours.
+    """
+    from foundations.plugins import blame
+
+    if (told := blame(error)) is not None:
+        print(f"open_prune: a plugin failed.\n{told}", file=sys.stderr)  # noqa: T201 - the message
+        return FAILURE
+    if isinstance(error, OSError):
+        return _unprintable(error)
+    raise error
 
 
 def _unprintable(error: OSError) -> int:

@@ -6,12 +6,16 @@ KINDS: Registry[type] = Registry(
     "kind of run",
     {
         "train": "training.description:TrainDesc",
+        "import": "training.imported:ImportDesc",
         "oneshot": "branches.oneshot:Oneshot",
     },
 )
-"""What each kind of run is: training jobs, and the branches. A new branch is one line here."""
+"""What each kind of run is: training jobs, imported weights, and the branches, a line each."""
+
+_ROOTS = ("train", "import")
+"""Kinds that begin from no other run."""
 
 
 def branches() -> tuple[str, ...]:
     """The names of the branches there are."""
-    return tuple(kind for kind in KINDS if kind != "train")
+    return tuple(kind for kind in KINDS if kind not in _ROOTS)

@@ -55,5 +55,5 @@ def recipe_of(description: Description) -> TrainDesc:
     if isinstance(description, BranchDesc):
         return branch_of(description).recipe(recipe_of(description.parent))
     if isinstance(description, TrainDesc):
-        return description
+        return description.recipe
     raise TypeError(f"A {type(description).__name__} has no recipe to train by.")

@@ -15,6 +15,7 @@ from branches import KINDS
 from branches.base import branch_of, recipe_of
 from foundations.description import BranchDesc, Description, RunRef
 from foundations.errors import DamageError, InterruptedRunError, RunFailedError, UserError
+from foundations.plugins import blame
 from foundations.run_directory import Fact, RunState
 from foundations.steps import Step
 from platforms import threads
@@ -87,9 +88,9 @@ def _ensure(job: Job, context: Context, steps: Sequence[Step], *, whole: bool) -
     directory.prepare(job.description, KINDS)
     try:
         return _had(job, directory, context, steps, whole=whole)
-    except (UserError, DamageError):
-        if not was_there:  # what is refused leaves nothing behind
-            directory.remove_if_not_begun()
+    except Exception as error:
+        if not was_there and (isinstance(error, UserError | DamageError) or blame(error)):
+            directory.remove_if_not_begun()  # what is refused leaves nothing behind
         raise
 
 
@@ -243,7 +244,7 @@ class _Work:
 
     def _start(self, states: Sequence[State]) -> Start:
         """What training begins from: written once, read ever after."""
-        from training.start import initialized, read_start, write_start
+        from training.start import read_start, start_of, write_start
 
         description = self.job.description
         if self.directory.fact(Fact.START) is None:
@@ -252,7 +253,7 @@ class _Work:
                     self.setting.check_fits(state.weights)
                 start = branch_of(description).start(states, self.setting)
             else:
-                start = initialized(self.setting)
+                start = start_of(description, self.setting)
             self._check_begin(start.state.iteration)
             self.claim.check()
             write_start(self.directory, start, self.setting)

@@ -12,5 +12,6 @@ COMMANDS: Registry[Callable[[Sequence[str]], None]] = Registry(
         "ls": "commands.ls:ls",
         "show": "commands.show:show_run",
         "data": "commands.data:data",
+        "import": "commands.import_:import_weights",
     },
 )

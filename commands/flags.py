@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec
 
+from commands.hparams import PluginFlags
 from foundations.description import Description, RunRef
 from foundations.errors import UserError
 from foundations.fields import show
@@ -70,13 +71,14 @@ def parse(
         UserError: A flag is unknown, or a value is not allowed.
         HelpShown: The help was asked for.
     """
-    parts = {name: part for group in groups.items() for name, part in _parts(*group)}
+    every = {**groups, "plugins": PluginFlags}
+    parts = {name: part for group in every.items() for name, part in _parts(*group)}
     together = dataclasses.make_dataclass(
         "Flags",
         [(name, _type(part), _default(part)) for name, part in parts.items()],
         kw_only=True,
     )
-    _refuse_unknown(command, arguments, groups.values())
+    _refuse_unknown(command, arguments, every.values())
     noise = io.StringIO()
     try:
         with redirect_stderr(noise):
@@ -142,13 +144,19 @@ def _switch(group: Hparams | type[Hparams], name: str) -> str:
 
 def value_of(flag: str, arguments: Sequence[str]) -> str | None:
     """The last value of a flag that must be known before the others can be parsed."""
-    value = None
+    values = values_of(flag, arguments)
+    return values[-1] if values else None
+
+
+def values_of(flag: str, arguments: Sequence[str]) -> list[str | None]:
+    """All values of such a flag, in order; None is one that was left out."""
+    values: list[str | None] = []
     for argument, following in zip_longest(map(spelled, arguments), arguments[1:]):
         if argument == flag:
-            value = following
+            values.append(following)
         elif argument.startswith(f"{flag}="):
-            value = argument.partition("=")[2]
-    return value
+            values.append(argument.partition("=")[2])
+    return values
 
 
 def numbers(text: str) -> tuple[int, ...]:

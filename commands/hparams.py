@@ -35,3 +35,12 @@ class CommandFlags(Hparams):
     def check(self) -> None:
         """Refuse negative replicates."""
         self.require(self.replicate >= 0, "replicate", "it must not be negative")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PluginFlags(Hparams):
+    """What every command takes."""
+
+    plugin: tuple[str, ...] = ()
+    """Python files of your own that add criteria, strategies, branches, networks or data sets:
+    my_method.py,other.py."""

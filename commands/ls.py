@@ -15,6 +15,7 @@ from foundations.description import BranchDesc, RunRef
 from foundations.errors import OpenPruneError
 from foundations.fields import show
 from foundations.hparams import Hparams
+from foundations.plugins import AbsentPluginError
 from foundations.store import Store
 
 if TYPE_CHECKING:
@@ -63,13 +64,17 @@ def _row(run: RunDirectory, indent: str = "") -> tuple[str, ...]:
 
 
 def said(run: RunDirectory) -> str:
-    """A run in a few words: its network, or what the branch did."""
-    return in_words(run.description(KINDS))
+    """A run in a few words: its network, what the branch did, or which plugin it needs."""
+    try:
+        return in_words(run.description(KINDS))
+    except AbsentPluginError as error:
+        return error.advice
 
 
 def in_words(description: Description) -> str:
     """The network and data of a training job; of a branch, what differs from its defaults."""
     from training.description import TrainDesc
+    from training.imported import ImportDesc
 
     if isinstance(description, BranchDesc):
         branch, chosen = description.branch, description.branch.canonical()
@@ -77,8 +82,10 @@ def in_words(description: Description) -> str:
         said = " ".join(f"{n}={written(getattr(branch, n))}" for n in names) or "defaults"
         return f"{said}, from {description.parent.name}"
     if isinstance(description, TrainDesc):
-        steps = description.training.training_steps
-        return f"{description.model.model_name} on {description.dataset.dataset_name}, {steps}"
+        when = str(description.training.training_steps)
+        if isinstance(description, ImportDesc):
+            when = f"imported at {description.step}"
+        return f"{description.model.model_name} on {description.dataset.dataset_name}, {when}"
     return description.kind
 
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 from branches import KINDS, branches
 from branches.opened import Run
 from branches.run import Job, complete
+from commands.import_ import ImportFlags, described
 from commands.parsing import pinned
 from commands.progress import reporter
+from foundations import plugins
 from foundations.description import BranchDesc, Description, RunRef
 from foundations.errors import unknown
 from foundations.hparams import field_types
@@ -23,7 +25,12 @@ from training.description import TrainDesc
 from training.hparams import RunOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from foundations.plugins import Plugin
     from platforms.base import Platform
+    from training.imported import ImportDesc
 
 
 def describe(
@@ -67,6 +74,33 @@ def branch(parent: Description, kind: str, **hyperparameters: Any) -> BranchDesc
             raise unknown("hyperparameter", name, types)
     values = {name: _ref(value) for name, value in hyperparameters.items()}
     return BranchDesc(parent=parent, branch=hparams(**values))
+
+
+def import_weights(
+    path: str | Path,
+    preset_name: str = "digits_lenet",
+    *,
+    import_step: Step | str | None = None,
+    rename: Sequence[str] = (),
+    platform: Platform | None = None,
+    **hyperparameters: Any,  # noqa: ANN401 - as the fields are
+) -> ImportDesc:
+    """A run of weights from elsewhere, as ``open_prune.py import`` makes it.
+
+    Args:
+        path: A .safetensors file, or a state dict that torch.save wrote.
+        preset_name: The network, and the recipe by which branches train on.
+        import_step: The step of training that they are at; by default its end.
+        rename: How beginnings of names change: ``["old=new"]``.
+        platform: As for ``describe``.
+        **hyperparameters: As for ``describe``.
+
+    Raises:
+        UserError: There are no such weights; a name or value is not allowed.
+    """
+    recipe = describe(preset_name, platform=platform, **hyperparameters)
+    step = Step.parse(import_step) if isinstance(import_step, str) else import_step
+    return described(str(path), recipe, ImportFlags(import_step=step, rename=tuple(rename)))
 
 
 def run(
@@ -130,6 +164,17 @@ def state(
         replicate: Which repetition; by default that of the branch.
     """
     return RunRef(description, replicate, Step.parse(step) if isinstance(step, str) else step)
+
+
+def plugin(path: str | Path) -> Plugin:
+    """Load a file of your own that adds criteria, strategies, branches, networks or data sets.
+
+    Does nothing where the file was loaded already.
+
+    Raises:
+        UserError: It is missing, fails (says in which line), or has changed since it was loaded.
+    """
+    return plugins.load(path)
 
 
 def _ref(value: object) -> object:

@@ -19,6 +19,7 @@ from commands.work import platform_flags
 from foundations.description import BranchDesc
 from foundations.errors import UserError
 from foundations.hparams import Hparams
+from foundations.plugins import AbsentPluginError
 from foundations.run_directory import Fact
 from training.provenance import damage, training_seconds
 
@@ -64,17 +65,27 @@ def _lines(run: RunDirectory, *, whole: bool) -> Iterator[str]:
     yield f"time: {duration(training_seconds(run))}"
     if (error := damage(run)) is not None:
         yield error
-    description = run.description(KINDS)
+    described = _described(run, whole=whole)
     yield from ("", "metrics", *_metrics(run))
-    yield from ("", "lineage", *_lineage(description))
-    yield from ("", "description", *_hyperparameters(description, whole=whole))
-    if isinstance(description, BranchDesc):
-        recipe = recipe_of(description)
-        yield from ("", "trained by", *_hyperparameters(recipe, whole=whole))
-    if not whole:
-        yield "  (what is not shown is at its default; --all shows it)"
+    yield from described
     yield from ("", "sparsity", *_sparsity(run))
     yield from ("", f"files in {run.path}", *_files(run))
+
+
+def _described(run: RunDirectory, *, whole: bool) -> list[str]:
+    """Lineage and hyperparameters; or which plugin is needed to know them."""
+    try:
+        description = run.description(KINDS)
+    except AbsentPluginError as error:
+        return ["", "description", f"  {error.advice}"]
+    lines = ["", "lineage", *_lineage(description)]
+    lines += ["", "description", *_hyperparameters(description, whole=whole)]
+    if isinstance(description, BranchDesc):
+        recipe = recipe_of(description)
+        lines += ["", "trained by", *_hyperparameters(recipe, whole=whole)]
+    if not whole:
+        lines.append("  (what is not shown is at its default; --all shows it)")
+    return lines
 
 
 def _lineage(description: Description) -> Iterator[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from datasets import DATASETS
 from datasets.cache import fingerprint, read_cache, write_cache
 from datasets.canonical import canonical_content, digest
 from datasets.dataset import cache_path
@@ -33,7 +34,7 @@ def obtain(dataset: Dataset, root: Path, *, workers: int = 0, download: bool = T
         UserError: Its files are missing and could not be downloaded.
         DamageError: They are not those of the data set.
     """
-    path = cache_path(root, dataset.name)
+    path = cache_path(root, _cached_as(dataset))
     cached = read_cache(path)
     if cached is not None and dataset.digest is not None and cached.digest == dataset.digest:
         return cached.content
@@ -47,6 +48,12 @@ def obtain(dataset: Dataset, root: Path, *, workers: int = 0, download: bool = T
     content = canonical_content(source.reader()(root / source.folder, workers))
     check(content, dataset, root / source.folder)
     return write_cache(path, content, source=mark).content
+
+
+def _cached_as(dataset: Dataset) -> str:
+    """Its name; and its version, as a plugin that changes may read the same files otherwise."""
+    version = DATASETS.version(dataset.name) if dataset.name in DATASETS else 1
+    return dataset.name if version == 1 else f"{dataset.name}-{version}"
 
 
 def check(content: Content, dataset: Dataset, place: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from datasets.hparams import DatasetHparams
 from foundations.description import Description, RunRef
@@ -42,8 +42,13 @@ class TrainDesc(Description):
         """A training job needs no other run."""
         return ()
 
+    @property
+    def recipe(self) -> TrainDesc:
+        """The network, data and training alone, wherever the first weights come from."""
+        return self
+
     @classmethod
-    def from_flat(cls, values: Mapping[str, object]) -> TrainDesc:
+    def from_flat(cls, values: Mapping[str, object]) -> Self:
         """The description with these flags: ``{"model_name": ..., "lr": .1, ...}``.
 
         Steps may be given as text.
@@ -58,13 +63,10 @@ class TrainDesc(Description):
                 raise unknown("hyperparameter", name, known)
         return cls(**{name: cast("Any", _part(part, values)) for name, part in parts.items()})
 
-    def replaced(self, **values: object) -> TrainDesc:
+    def replaced(self, **values: object) -> Self:
         """This description with other values of some flags."""
-        flat = {
-            name: value
-            for part in (self.model, self.dataset, self.training)
-            for name, value in vars(part).items()
-        }
+        parts = (getattr(self, field.name) for field in dataclasses.fields(self))
+        flat = {name: value for part in parts for name, value in vars(part).items()}
         return self.from_flat(flat | values)
 
 

@@ -12,11 +12,14 @@ from foundations.tensors import digest
 from models.build import prunable
 from pruning.mask import Mask
 from pruning.report import sparsity_report
+from training.imported import ImportDesc
 from training.numerics import PROFILES
 from training.saving import from_saved, save
 from training.state import State
+from training.weight_files import imported
 
 if TYPE_CHECKING:
+    from foundations.description import Description
     from foundations.hparams import Json
     from foundations.run_directory import RunDirectory
     from training.setting import Setting
@@ -35,8 +38,14 @@ class Start:
     facts: dict[str, Json] = field(default_factory=dict)
 
 
-def initialized(setting: Setting) -> Start:
-    """The start of a training job: a fresh initialization at iteration 0."""
+def start_of(description: Description, setting: Setting) -> Start:
+    """The start of a run without a parent: imported weights, or an initialization at iteration 0.
+
+    Raises:
+        UserError: The weights that are to be imported are not there, or do not fit the network.
+    """
+    if isinstance(description, ImportDesc):
+        return Start(imported(description, setting))
     return Start(State(0, setting.initialization(setting.initialization_seed)))
 
 

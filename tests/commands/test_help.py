@@ -13,7 +13,8 @@ import open_prune
 from branches import KINDS, branches
 from commands import COMMANDS
 from commands.flags import flag_names
-from commands.hparams import CommandFlags
+from commands.hparams import CommandFlags, PluginFlags
+from commands.import_ import ImportFlags
 from platforms import PLATFORMS
 from training.description import TrainDesc
 from training.hparams import RunOptions
@@ -29,6 +30,7 @@ HELPS = [
         for name in branches()
     ),
     *((("branch", "some_run", name), COMMON | flag_names(KINDS[name])) for name in branches()),
+    (("import",), COMMON | flag_names(TrainDesc) | flag_names(ImportFlags)),
     (("ls",), {"--tree", "--root"}),
     (("show",), {"--replicate", "--root"}),
     (("data",), {"--data_root"}),
@@ -41,7 +43,7 @@ def test_help_has_every_flag(cli: Cli, words: tuple[str, ...], flags: set[str]) 
     told = cli(*words, "--help")
     assert (told.code, told.err) == (0, "")
     shown = {word.rstrip(",") for word in told.out.split() if word.startswith("--")}
-    assert flags <= shown
+    assert flags | flag_names(PluginFlags) <= shown
     assert cli(*words, "-h").out == told.out
 
 
