@@ -14,6 +14,9 @@ DATASETS: Registry[Dataset] = Registry(
         "fashion_mnist": "datasets.fashion_mnist:FASHION_MNIST",
         "cifar10": "datasets.cifar10:CIFAR10",
         "cifar100": "datasets.cifar100:CIFAR100",
+        "tinyimagenet": "datasets.tinyimagenet:TINYIMAGENET",
+        "tinyimagenet2": "datasets.tinyimagenet:TINYIMAGENET2",
+        "imagenet": "datasets.imagenet:IMAGENET",
         "folder": "datasets.folder:FOLDER",
     },
 )

@@ -1,4 +1,4 @@
-"""How training images are mirrored, cropped and rotated: a batch at once, on their device.
+"""How training images are mirrored, cropped, rotated and stretched: a batch at once.
 
 The draws of an epoch are made beforehand on the CPU, by a generator keyed by the epoch, for the
 positions of the epoch's order: what happens to an image depends neither on the size of the batches
@@ -8,8 +8,8 @@ nor on which of them were drawn.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
 
 import torch
 from torch.nn.functional import affine_grid, grid_sample
@@ -17,6 +17,9 @@ from torch.nn.functional import affine_grid, grid_sample
 from foundations.draws import generator
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
     from torch import Tensor
 
     from datasets.dataset import Augmentation
@@ -31,36 +34,85 @@ class Draws:
         down: int64, (N,): the row of the padded image at which the crop begins.
         right: int64, (N,): the column.
         degrees: float32, (N,): the angle by which it is rotated, counterclockwise.
+        stretch: float32, (N, 2): the factors of its width and of its height.
+        key: Of the epoch: what else is drawn for an image is keyed by this and the image's number.
     """
 
     flip: Tensor
     down: Tensor
     right: Tensor
     degrees: Tensor
+    stretch: Tensor | None = None
+    key: tuple[str | int, ...] = ()
 
-    def to(self, device: torch.device) -> Draws:
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """The five tensors, which are on the CPU, as arrays: to be sent to another process."""
+        tensors = (self.flip, self.down, self.right, self.degrees, self.stretch)
+        return tuple(tensor.numpy() for tensor in tensors if tensor is not None)
+
+    def to(self, device: torch.device) -> Self:
         """The same on a device."""
-        return Draws(*(value.to(device) for value in self._values()))
+        return self._each(lambda value: value.to(device))
 
-    def __getitem__(self, part: slice) -> Draws:
-        return Draws(*(value[part] for value in self._values()))
+    def __getitem__(self, part: slice) -> Self:
+        return self._each(lambda value: value[part])
 
-    def _values(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        return self.flip, self.down, self.right, self.degrees
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
+        return replace(
+            self,
+            flip=change(self.flip),
+            down=change(self.down),
+            right=change(self.right),
+            degrees=change(self.degrees),
+            stretch=None if self.stretch is None else change(self.stretch),
+        )
 
 
-def draw(augmentation: Augmentation, count: int, *, order_seed: int, epoch: int) -> Draws:
+def draw(
+    augmentation: Augmentation,
+    count: int,
+    *,
+    order_seed: int,
+    epoch: int,
+    purpose: str = "augmentation",
+    labels: Tensor | None = None,
+) -> Draws:
     """The draws of an epoch for ``count`` positions.
 
-    All four are drawn whether they are used or not, so that what one of them gives does not depend
-    on which others are on.
+    All are drawn whether they are used or not, so that what one of them gives does not depend on
+    which others are on.
+
+    Args:
+        augmentation: How far they go.
+        count: How many positions there are.
+        order_seed: The seed of the order and the augmentation of the data.
+        epoch: Which epoch.
+        purpose: What the images are for.
+        labels: int64, (N,), on the CPU: the label at each position, for angles that depend on it.
     """
-    keyed = generator(order_seed, "augmentation", epoch)
+    key = (order_seed, purpose, epoch)
+    keyed = generator(*key)
     flip = torch.randint(2, (count,), generator=keyed) == 1
     steps = 2 * augmentation.crop + 1
     down, right = torch.rand(2, count, generator=keyed, dtype=torch.float64).mul(steps).long()
-    turn = torch.rand(count, generator=keyed, dtype=torch.float64).mul(2).sub(1)
-    return Draws(flip, down, right, turn.mul(augmentation.rotation).float())
+    turn, wide, high = (
+        torch.rand(count, generator=keyed, dtype=torch.float64).mul(2).sub(1) for _ in range(3)
+    )
+    degrees = turn.mul(_largest_angles(augmentation, labels)).float()
+    stretch = torch.stack([wide, high], dim=1).mul(augmentation.stretch).add(1).float()
+    return Draws(flip, down, right, degrees, stretch, key)
+
+
+def _largest_angles(augmentation: Augmentation, labels: Tensor | None) -> Tensor | float:
+    """The largest angle of each position, in degrees."""
+    if not augmentation.rotation_labels:
+        return augmentation.rotation
+    if labels is None:
+        raise ValueError("angles that depend on labels need them")
+    angles = torch.full(labels.shape, augmentation.rotation, dtype=torch.float64)
+    for label, angle in augmentation.rotation_labels:
+        angles[labels == label] = angle
+    return angles
 
 
 @dataclass(frozen=True)
@@ -117,18 +169,21 @@ def augmented(
     columns = torch.where(column_inside, columns, black)
     places = (starts[:, :, None] + columns[:, None, :]).clamp_(max=black)
     images = table.rows.index_select(0, places.flatten()).view(*places.shape, -1)
-    if augmentation.rotation:
-        images = rotated(images, draws.degrees, augmentation.crop_mode)
+    if augmentation.bends:
+        stretch = draws.stretch if augmentation.stretch else None
+        images = rotated(images, draws.degrees, augmentation.crop_mode, stretch)
     return images
 
 
-def rotated(images: Tensor, degrees: Tensor, mode: str) -> Tensor:
-    """Images rotated about their center, bilinear.
+def rotated(images: Tensor, degrees: Tensor, mode: str, stretch: Tensor | None = None) -> Tensor:
+    """Images rotated about their center, then stretched from it; bilinear, in one go.
 
     Args:
         images: uint8, (B, H, W, C).
         degrees: float32, (B,), counterclockwise.
-        mode: What fills the corners: ``"zero"`` or ``"reflect"``.
+        mode: What fills the corners, and the borders of a shrunk image: ``"zero"`` or
+            ``"reflect"``.
+        stretch: float32, (B, 2): the factors of width and height, if any.
     """
     height, width = images.shape[1:3]
     angle = degrees * (math.pi / 180)
@@ -137,6 +192,8 @@ def rotated(images: Tensor, degrees: Tensor, mode: str) -> Tensor:
     theta = torch.stack(
         [cos, -sin * (height / width), zero, sin * (width / height), cos, zero], dim=1
     ).view(-1, 2, 3)
+    if stretch is not None:  # the grid says where each pixel comes from, so factors divide
+        theta = theta / torch.cat([stretch, torch.ones_like(stretch[:, :1])], dim=1)[:, None]
     pixels = images.permute(0, 3, 1, 2).float()
     grid = affine_grid(theta, list(pixels.shape), align_corners=False)
     padding = "zeros" if mode == "zero" else "reflection"

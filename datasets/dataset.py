@@ -25,26 +25,67 @@ CROP_MODES = ("zero", "reflect")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Augmentation:
-    """Random changes of training images: mirrored, then cropped, then rotated.
+class ResizedCrop:
+    """A part of an image, drawn at random and resized (Inception; torchvision's RandomResizedCrop).
 
     Args:
+        area: The least and the largest fraction of the image that it covers; uniform.
+        ratio: The least and the largest ratio of its width to its height; uniform in logarithm.
+    """
+
+    area: tuple[float, float]
+    ratio: tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """Random changes of training images: mirrored, then cropped, then rotated, then stretched.
+
+    Args:
+        resized_crop: Where images come in all sizes, a part of each, resized, that is taken before
+            all else instead of its center; None is off.
         crop: Pixels of padding on each side, of which as many are cut off again; 0 is off.
         crop_mode: What the padding holds: ``"zero"`` (black) or ``"reflect"`` (the image again,
             its border pixels not repeated). A rotation fills its corners alike.
         flip: Mirror every other image, left to right.
         rotation: The largest angle of a rotation, in degrees, to either side; 0 is off.
+        rotation_labels: Pairs of a label and another largest angle for its images.
+        stretch: Width and height are each multiplied by a factor from 1 - stretch to 1 + stretch,
+            uniform, and the center is cut out at the old size; 0 is off.
     """
 
+    resized_crop: ResizedCrop | None = None
     crop: int = 0
     crop_mode: str = "zero"
     flip: bool = False
     rotation: float = 0.0
+    rotation_labels: tuple[tuple[int, float], ...] = ()
+    stretch: float = 0.0
 
     @property
     def off(self) -> bool:
         """Whether every image stays as it is."""
-        return not (self.crop or self.flip or self.rotation)
+        return not (self.resized_crop or self.crop or self.flip or self.bends)
+
+    @property
+    def bends(self) -> bool:
+        """Whether pixels are interpolated, rather than moved."""
+        return bool(
+            self.rotation or self.stretch or any(angle for _, angle in self.rotation_labels)
+        )
+
+    def check_labels(self, classes: int) -> None:
+        """Refuse an angle for a label that is none of the classes.
+
+        Raises:
+            UserError: Names the label.
+        """
+        for label, _ in self.rotation_labels:
+            if label >= classes:
+                raise UserError(
+                    f"augment_rotation_labels names the label {label}, which is not allowed: "
+                    f"there are {classes} classes, and labels begin with 0."
+                )
 
     def check_fits(self, shape: tuple[int, int, int]) -> None:
         """Refuse a reflected padding that is not smaller than the image.
@@ -67,13 +108,14 @@ class Source:
         folder: Where, relative to the data root.
         needs: The files or folders that must be there; each may also end in ``.gz`` if ``gz``.
         read: The place of the function that reads them, as ``"module:attribute"``. It takes the
-            folder and a number of workers and returns a ``Content``.
+            folder and a number of workers and returns a ``Content``. None where images stay in
+            their files.
         gz: Whether the files may be compressed.
     """
 
     folder: str
     needs: tuple[str, ...]
-    read: str
+    read: str = ""
     gz: bool = False
 
     def missing(self, root: Path) -> list[str]:
@@ -87,6 +129,19 @@ class Source:
     def reader(self) -> Callable[[Path, int], Content]:
         """The function that reads the files."""
         return cast("Callable[[Path, int], Content]", attribute(self.read))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Framing:
+    """How images that stay in their files are brought to one size, where they are not augmented.
+
+    Args:
+        resize: Pixels to which the shorter side is resized; bilinear.
+        crop: Height and width of the square that is then cut out of the center.
+    """
+
+    resize: int
+    crop: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +164,8 @@ class Dataset:
         torchvision: The class of ``torchvision.datasets`` that can download it.
         url: What that class downloads first.
         digest: The sha256 of its tensors in canonical order, where it is known.
+        framing: For one too large for memory, whose images stay in their files and are decoded
+            whenever they are needed. ``examples`` and ``classes`` are then those of all of it.
     """
 
     name: str
@@ -126,6 +183,7 @@ class Dataset:
     torchvision: str | None = None
     url: str | None = None
     digest: str | None = None
+    framing: Framing | None = None
 
     @property
     def by_path(self) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from datasets import DATASETS
 from datasets.dataset import cache_path
 from foundations.errors import DamageError, UserError
 
@@ -19,8 +20,9 @@ def pin(hparams: DatasetHparams, root: Path, workers: int = 0) -> DatasetHparams
     """The same with the folder's path made absolute and the checksum of its content filled in.
 
     Reads every image the first time. After that, while names, sizes and times of change are the
-    same, the checksum is taken from the cache; ``load`` verifies it. Other data sets, and a
-    checksum that is there already, are left alone.
+    same, the checksum is taken from the cache; ``load`` verifies it. Of a data set that stays in
+    its files only names and sizes are read. Other data sets, and a checksum that is there already,
+    are left alone.
 
     Raises:
         UserError: The folder is missing or not built as it should be.
@@ -28,6 +30,11 @@ def pin(hparams: DatasetHparams, root: Path, workers: int = 0) -> DatasetHparams
     """
     if hparams.folder is None or hparams.folder_digest is not None:
         return hparams
+    dataset = DATASETS[hparams.dataset_name]
+    if dataset.framing is not None:
+        from datasets.streamed import pinned
+
+        return pinned(dataset, hparams, root)
     from datasets.cache import read_note
 
     folder = locate(hparams.folder, root)
@@ -66,8 +73,13 @@ def folder_content(hparams: DatasetHparams, root: Path, workers: int = 0) -> Con
     return content
 
 
-def locate(folder: str, root: Path) -> Path:
+def locate(folder: str, root: Path, holds: str = "train/<class>/ and test/<class>/") -> Path:
     """The absolute path of an image folder, given absolute, or from here, or from the data root.
+
+    Args:
+        folder: The path that was given.
+        root: The data root.
+        holds: What should be in it.
 
     Raises:
         UserError: There is none.
@@ -79,7 +91,7 @@ def locate(folder: str, root: Path) -> Path:
             return path.resolve()
     raise UserError(
         f"folder={folder!r} is not there; looked for {' and '.join(map(str, tried))}. It should "
-        "hold train/<class>/ and test/<class>/."
+        f"hold {holds}."
     )
 
 

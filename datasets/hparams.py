@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING
 
 from datasets import DATASETS
 from datasets.dataset import CROP_MODES, Augmentation
+from datasets.normalizations import NORMALIZATIONS, OWN, named
 from foundations.hparams import Hparams, not_hashed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from datasets.dataset import Dataset
     from foundations.registry import Version
 
 UNSUPERVISED = ("rotation",)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_PAIR = r"\s*\d+\s*=\s*(\d+\.?\d*|\.\d+)\s*"
+_PAIRS = re.compile(f"{_PAIR}(,{_PAIR})*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +28,8 @@ class DatasetHparams(Hparams):
     """Hyperparameters of the data."""
 
     dataset_name: str
-    """The data set: digits, mnist, fashion_mnist, cifar10, cifar100, or folder (any image
-    folder)."""
+    """The data set: digits, mnist, fashion_mnist, cifar10, cifar100, tinyimagenet, tinyimagenet2
+    (the same images, augmented as CIFAR's are), imagenet, or folder (any image folder)."""
 
     batch_size: int
     """How many training examples make a batch. The last batch of an epoch may be smaller."""
@@ -69,17 +73,36 @@ class DatasetHparams(Hparams):
     """Augmentation: rotate images at random by up to so many degrees to either side. 0: do not. By
     default as the data set has it."""
 
+    augment_rotation_labels: str | None = None
+    """Augmentation: another largest angle of rotation for the images of some labels, as
+    '1=7.5,7=7.5'. All others have augment_rotation."""
+
+    augment_stretch: float | None = None
+    """Augmentation: multiply width and height, each at random, by 1 minus to 1 plus this, and cut
+    the center out at the old size. 0: do not. By default as the data set has it."""
+
+    normalize: str = OWN
+    """What pixels (from 0 to 1) are normalized by: 'own' (mean and standard deviation that the data
+    set has), 'half' (both 0.5), or those commonly used for 'cifar', 'cifar100' or 'imagenet'."""
+
     image_size: int | None = None
     """For an image folder: resize the shorter side of each image to so many pixels, and cut out
     the center square. Needed where images differ in size."""
 
     folder: str | None = not_hashed(None)
     """For an image folder: where it is. It holds train/<class>/ and test/<class>/. The path is not
-    part of what a run is; the checksum of the content is."""
+    part of what a run is; the checksum of the content is. For imagenet and tinyimagenet: where it
+    is, if not in the data root; what is not all of it is then a data set of its own."""
 
     folder_digest: str | None = None
     """For an image folder: the checksum of its content, filled in when the folder is first
-    read."""
+    read. For a part of imagenet or tinyimagenet: that of the names and sizes of its files."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.augment_rotation_labels is not None:  # one spelling, so that it has one name
+            text = ",".join(f"{label}={angle:.12g}" for label, angle in self._rotation_labels())
+            object.__setattr__(self, "augment_rotation_labels", text)
 
     def check(self) -> None:
         """Refuse values that make no sense."""
@@ -95,12 +118,19 @@ class DatasetHparams(Hparams):
             "augment_crop_mode",
             "it is 'zero' or 'reflect'",
         )
+        self.require(
+            self.normalize in (OWN, *NORMALIZATIONS),
+            "normalize",
+            f"it is one of {', '.join((OWN, *NORMALIZATIONS))}",
+        )
+        self._check_rotation_labels()
         if dataset.by_path:
             self._check_folder()
         else:
-            self._check_no_folder()
-        if dataset.shape is not None:
-            self.augmented(dataset.augmentation).check_fits(dataset.shape)
+            self._check_no_folder(dataset)
+        if dataset.framing is not None:
+            self._check_streamed()
+        self._check_images(dataset)
 
     def versions(self) -> Mapping[str, Version]:
         """The version of the data set."""
@@ -111,12 +141,21 @@ class DatasetHparams(Hparams):
         if self.do_not_augment:
             return Augmentation()
         mode, flip, angle = self.augment_crop_mode, self.augment_flip, self.augment_rotation
+        labels, stretch = self.augment_rotation_labels, self.augment_stretch
         return Augmentation(
+            resized_crop=default.resized_crop,
             crop=default.crop if self.augment_crop is None else self.augment_crop,
             crop_mode=default.crop_mode if mode is None else mode,
             flip=default.flip if flip is None else flip,
             rotation=default.rotation if angle is None else angle,
+            rotation_labels=default.rotation_labels if labels is None else self._rotation_labels(),
+            stretch=default.stretch if stretch is None else stretch,
         )
+
+    def _rotation_labels(self) -> tuple[tuple[int, float], ...]:
+        """The pairs of label and angle that ``augment_rotation_labels`` spells, by label."""
+        pairs = [part.partition("=") for part in (self.augment_rotation_labels or "").split(",")]
+        return tuple(sorted((int(label), float(angle)) for label, _, angle in pairs))
 
     def _check_numbers(self) -> None:
         self.require_seed("transformation_seed")
@@ -134,6 +173,27 @@ class DatasetHparams(Hparams):
         for name, most in (("random_labels_fraction", 1), ("augment_rotation", 180)):
             value = getattr(self, name)
             self.require(value is None or 0 <= value <= most, name, f"it is from 0 to {most}")
+        factor = self.augment_stretch
+        self.require(
+            factor is None or 0 <= factor < 1, "augment_stretch", "it is from 0 to less than 1"
+        )
+
+    def _check_rotation_labels(self) -> None:
+        if self.augment_rotation_labels is None:
+            return
+        ok = _PAIRS.fullmatch(self.augment_rotation_labels) is not None
+        pairs = self._rotation_labels() if ok else ()
+        ok = ok and all(angle <= 180 for _, angle in pairs) and len(dict(pairs)) == len(pairs)
+        self.require(
+            ok,
+            "augment_rotation_labels",
+            "it is a list of labels, each with its largest angle from 0 to 180, as '1=7.5,7=7.5'",
+        )
+        self.require(
+            self.unsupervised_labels is None,
+            "augment_rotation_labels",
+            "with unsupervised_labels the labels are not those of the images",
+        )
 
     def _check_folder(self) -> None:
         if self.folder_digest is None:
@@ -147,10 +207,33 @@ class DatasetHparams(Hparams):
             ok = _DIGEST.fullmatch(self.folder_digest) is not None
             self.require(ok, "folder_digest", "it is a sha256, 64 hex digits; leave it out")
 
-    def _check_no_folder(self) -> None:
-        for name in ("folder", "folder_digest", "image_size"):
+    def _check_no_folder(self, dataset: Dataset) -> None:
+        streamed = dataset.framing is not None
+        for name in ("image_size",) if streamed else ("folder", "folder_digest", "image_size"):
             self.require(
                 getattr(self, name) is None,
                 name,
                 f"it is for image folders (dataset_name=folder), not for {self.dataset_name}",
             )
+        if streamed and self.folder_digest is not None:
+            self._check_folder()
+
+    def _check_streamed(self) -> None:
+        for name in ("blur_factor", "unsupervised_labels"):
+            self.require(
+                getattr(self, name) is None,
+                name,
+                f"it is for data sets that are held in memory; the images of {self.dataset_name} "
+                "stay in their files",
+            )
+
+    def _check_images(self, dataset: Dataset) -> None:
+        """Refuse what the images of the data set, as far as they are known, have no room for."""
+        if dataset.shape is None:
+            return
+        augmentation = self.augmented(dataset.augmentation)
+        augmentation.check_fits(dataset.shape)
+        if dataset.classes is not None:
+            augmentation.check_labels(dataset.classes)
+        if self.normalize != OWN:
+            named(self.normalize, dataset.shape[0])

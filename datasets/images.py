@@ -6,7 +6,6 @@ otherwise. Transparency and the orientation noted by a camera are not looked at.
 
 from __future__ import annotations
 
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -14,22 +13,15 @@ import numpy as np
 import torch
 
 from datasets.data import Content, Split
-from foundations.errors import DamageError, UserError
+from datasets.listing import SUFFIXES
+from datasets.pictures import decoded, framed
+from foundations.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from PIL.Image import Image
-
     Decode = Callable[[Path], np.ndarray]
-
-SUFFIXES = frozenset(
-    (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-)
-_GRAY = ("1", "L")
-_DEEP = ("I", "F")
-"""Modes of PIL with more than 8 bits; ``I;16`` and its like begin with one of them."""
 
 
 def read_tree(folder: Path, workers: int, image_size: int | None = None) -> Content:
@@ -133,35 +125,8 @@ def _check_sizes(paths: list[Path], arrays: list[np.ndarray]) -> None:
 
 def _decode(path: Path, image_size: int | None) -> np.ndarray:
     """One image as (H, W, C)."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as file:
-            file.load()
-            image = _plain(file, path)
-    except (OSError, SyntaxError, ValueError, EOFError, zlib.error) as error:
-        raise DamageError(
-            f"{path} cannot be read as an image ({error}). It is cut short, or is something else: "
-            "get it again, or take it away."
-        ) from error
-    pixels = np.asarray(image if image_size is None else _resized(image, image_size))
+    image = decoded(path)
+    if image_size is not None:
+        image = framed(image, image_size, image_size)
+    pixels = np.asarray(image)
     return pixels if pixels.ndim == 3 else pixels[:, :, None]
-
-
-def _plain(image: Image, path: Path) -> Image:
-    """The image in 8 bits, gray or color."""
-    if image.mode.startswith(_DEEP):
-        raise UserError(f"{path} has more than 8 bits a pixel ({image.mode}): save it with 8.")
-    return image.convert("L" if image.mode in _GRAY else "RGB")
-
-
-def _resized(image: Image, size: int) -> Image:
-    from PIL.Image import Resampling
-
-    short, long = sorted(image.size)
-    other = int(size * long / short)
-    width, height = (size, other) if image.width <= image.height else (other, size)
-    if image.size != (width, height):
-        image = image.resize((width, height), Resampling.BILINEAR)
-    left, top = round((width - size) / 2), round((height - size) / 2)
-    return image.crop((left, top, left + size, top + size))

@@ -1,7 +1,8 @@
 """In which order and form a network gets its examples.
 
-All that is random in an epoch is drawn before its first batch and moved to the device once. After
-that nothing waits for the device.
+All that is random in an epoch is drawn before its first batch. Of a data set in memory it is moved
+to the device once, and after that nothing waits for the device. Of one that stays in its files the
+images of a batch are moved; where in an epoch one begins, nothing is read that comes before.
 """
 
 from __future__ import annotations
@@ -10,10 +11,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from datasets.augment import PixelTable, augmented, draw
-from datasets.data import pixel_major
+from datasets.augment import draw
+from datasets.dataset import Augmentation
 from datasets.normalize import normalize
+from datasets.scoring import per_class_numbers, scoring_batches
+from datasets.sources import parts, source
 from foundations.draws import generator
+
+__all__ = ["EvalLoader", "TrainLoader", "examples_per_class", "scoring_batches"]
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,10 +56,8 @@ class TrainLoader:
         self.batch_size, self.order_seed = hparams.batch_size, order_seed
         self.device = torch.device(device)
         self.augmentation = hparams.augmented(data.augmentation)
-        split = data.train.to(self.device)
-        self._labels, self._sideways = split.labels, split.sideways
-        self._images = pixel_major(split.images)
-        self._table = None if self.augmentation.off else PixelTable.of(self._images)
+        self._labels = data.train.labels.to(self.device)
+        self._source = source(data.train, self.augmentation, self.device)
         self._normalize = normalize(data.mean, data.std, data.shape[2], self.device, memory_format)
 
     @property
@@ -72,29 +75,23 @@ class TrainLoader:
 
         They are the same, bit for bit, whether or not those before were drawn.
         """
-        order = torch.randperm(
-            self.examples, generator=generator(self.order_seed, "order", epoch)
-        ).to(self.device)
-        draws = self._draws(epoch)
-        for start in range(first * self.batch_size, self.examples, self.batch_size):
-            part = slice(start, start + self.batch_size)
-            indices = order[part]
-            images = self._take(indices, None if draws is None else draws[part])
-            yield self._normalize(images), self._labels.index_select(0, indices)
+        begin = first * self.batch_size
+        order = torch.randperm(self.examples, generator=generator(self.order_seed, "order", epoch))
+        draws = self._draws(epoch, order)
+        order, draws = order[begin:], None if draws is None else draws[begin:]
+        labels = self._labels.index_select(0, order.to(self.device))
+        pixels = self._source.batches(order, self.batch_size, draws)
+        for part in parts(len(order), self.batch_size):
+            yield self._normalize(next(pixels)), labels[part]
 
-    def _draws(self, epoch: int) -> Draws | None:
-        """The draws of an epoch, on the device; None where nothing is augmented."""
-        if self._table is None:
+    def _draws(self, epoch: int, order: Tensor) -> Draws | None:
+        """The draws of an epoch; None where nothing is augmented."""
+        if self.augmentation.off:
             return None
-        drawn = draw(self.augmentation, self.examples, order_seed=self.order_seed, epoch=epoch)
-        return drawn.to(self.device)
-
-    def _take(self, indices: Tensor, draws: Draws | None) -> Tensor:
-        """Some of the images, augmented: uint8, (B, H, W, C)."""
-        if self._table is None or draws is None:
-            return self._images.index_select(0, indices)
-        sideways = None if self._sideways is None else self._sideways.index_select(0, indices)
-        return augmented(self._table, indices, draws, self.augmentation, sideways)
+        labels = self._labels.cpu()[order] if self.augmentation.rotation_labels else None
+        return draw(
+            self.augmentation, len(order), order_seed=self.order_seed, epoch=epoch, labels=labels
+        )
 
 
 class EvalLoader:
@@ -119,8 +116,8 @@ class EvalLoader:
     ) -> None:
         device = torch.device(device)
         self.batch_size = batch_size
-        split = split.to(device)
-        self._images, self._labels = pixel_major(split.images), split.labels
+        self._labels = split.labels.to(device)
+        self._source = source(split, Augmentation(), device)
         self._normalize = normalize(data.mean, data.std, data.shape[2], device, memory_format)
 
     @property
@@ -129,9 +126,9 @@ class EvalLoader:
         return len(self._labels)
 
     def __iter__(self) -> Iterator[Batch]:
-        for start in range(0, self.examples, self.batch_size):
-            part = slice(start, start + self.batch_size)
-            yield self._normalize(self._images[part]), self._labels[part]
+        pixels = self._source.every(self.batch_size)
+        for part in parts(self.examples, self.batch_size):
+            yield self._normalize(next(pixels)), self._labels[part]
 
 
 def examples_per_class(
@@ -148,10 +145,7 @@ def examples_per_class(
     They are not augmented, come in the order of the permutation, and are all there are of a class
     that has fewer.
     """
-    order = torch.randperm(len(data.train), generator=generator(seed, "examples per class"))
-    labels = data.train.labels.cpu()[order]
-    firsts = [torch.nonzero(labels == label).flatten()[:count] for label in range(data.classes)]
-    chosen = order[torch.cat(firsts).sort().values]
+    chosen = per_class_numbers(data, count, seed)
     split = data.train.take(chosen.to(data.train.labels.device))
     loader = EvalLoader(
         split, data, batch_size=batch_size, device=device, memory_format=memory_format

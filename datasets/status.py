@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from datasets import DATASETS
 from datasets.dataset import cache_path
+from datasets.listing import class_names
+from foundations.errors import UserError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,6 +63,23 @@ def _status(dataset: Dataset, root: Path) -> Status:
 def _where(dataset: Dataset, root: Path) -> str:
     source = dataset.found(root)
     if source is not None:
-        return f"the package {dataset.package}" if dataset.package else str(root / source.folder)
+        place = root / source.folder
+        if dataset.package:
+            return f"the package {dataset.package}"
+        return f"{place}{_part(dataset, place)}"
     cache = cache_path(root, dataset.name)
     return str(cache) if cache.is_file() else ""
+
+
+def _part(dataset: Dataset, place: Path) -> str:
+    """How many classes there are of a data set that stays in its files, if not all; else nothing.
+
+    Its images are counted when it is used: there may be a million.
+    """
+    if dataset.framing is None:
+        return ""
+    try:
+        found = len(class_names(place / "train"))
+    except UserError:
+        found = 0
+    return "" if found == dataset.classes else f" ({found:,} of {dataset.classes:,} classes)"
