@@ -16,7 +16,12 @@ from torch import nn
 from foundations.draws import generator, key
 from foundations.errors import unknown
 from models import find
-from models.initializers import BATCHNORM_INITIALIZERS, INITIALIZERS, BatchnormInitializer
+from models.initializers import (
+    BATCHNORM_INITIALIZERS,
+    BIAS_INITIALIZERS,
+    INITIALIZERS,
+    BatchnormInitializer,
+)
 from models.weight_initializers import Draw
 
 if TYPE_CHECKING:
@@ -37,8 +42,7 @@ def build(
         shape: (channels, height, width) of the images.
         classes: How many logits the network gives.
         seed: Decides the weights together with ``hparams``, whose ``model_seed`` it overrides:
-            ``hparams.seed(replicate)`` is what it is for an initial state, and any other seed
-            reinitializes. The default generators of torch are left as they were.
+            another seed reinitializes. The default generators of torch are left as they were.
 
     Raises:
         UserError: The images do not fit the network.
@@ -99,19 +103,20 @@ def _attribute(place: str) -> Callable[..., Any]:
 def _initialize(network: nn.Module, hparams: ModelHparams, seed: int) -> None:
     draw_weight = INITIALIZERS[hparams.model_init]
     norm_rule = BATCHNORM_INITIALIZERS[hparams.batchnorm_init]
+    spread = BIAS_INITIALIZERS[hparams.bias_init]
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
-            _draw_bias(module, generator(seed, "init", f"{name}.bias"))
+            _draw_bias(module, spread, generator(seed, "init", f"{name}.bias"))
             drawn = generator(seed, "init", f"{name}.weight")
             draw_weight(module, Draw(drawn, hparams.init_width))
         elif isinstance(module, BATCHNORMS) and module.affine:
             _start_batchnorm(module, norm_rule, generator(seed, "init", f"{name}.weight"))
 
 
-def _draw_bias(layer: nn.Conv2d | nn.Linear, drawn: torch.Generator) -> None:
-    """Draw from U(-1 / sqrt(fan-in), 1 / sqrt(fan-in)), PyTorch's rule for biases."""
+def _draw_bias(layer: nn.Conv2d | nn.Linear, spread: float, drawn: torch.Generator) -> None:
+    """Draw from U(-s / sqrt(fan-in), s / sqrt(fan-in)); at a spread s of 1 that is PyTorch's."""
     if layer.bias is not None:
-        bound = 1 / math.sqrt(layer.weight[0].numel())
+        bound = spread / math.sqrt(layer.weight[0].numel())
         layer.bias.uniform_(-bound, bound, generator=drawn)
 
 

@@ -15,30 +15,39 @@ from torch.nn import functional
 from foundations.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from models.family import Arguments
+
+    Shortcut = Callable[[int, int, int], nn.Module]
+    """From inputs, outputs and stride to what leads around a block where they change."""
 
 DEFAULT_WIDTH = "16"
 _SMALLEST_SIDE = 5
 """Of a smaller image, two halvings leave a single pixel, whose batch statistics may not exist."""
 
 
-def _convolution(inputs: int, outputs: int, size: int, stride: int) -> nn.Conv2d:
+def convolution(inputs: int, outputs: int, size: int, stride: int) -> nn.Conv2d:
+    """A convolution without bias, padded so that it keeps the resolution at stride 1."""
     return nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, bias=False)
+
+
+def projection(inputs: int, outputs: int, stride: int) -> nn.Sequential:
+    """A 1x1 convolution with batch norm: shortcut B of He et al. 2016."""
+    return nn.Sequential(convolution(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
 
 
 class Block(nn.Module):
     """Two 3x3 convolutions with batch norm, added to a shortcut."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int, shortcut: Shortcut) -> None:
         super().__init__()
-        self.conv1 = _convolution(inputs, outputs, 3, stride)
+        self.conv1 = convolution(inputs, outputs, 3, stride)
         self.bn1 = nn.BatchNorm2d(outputs)
-        self.conv2 = _convolution(outputs, outputs, 3, 1)
+        self.conv2 = convolution(outputs, outputs, 3, 1)
         self.bn2 = nn.BatchNorm2d(outputs)
-        self.shortcut = nn.Sequential()
-        if stride != 1 or inputs != outputs:
-            self.shortcut.append(_convolution(inputs, outputs, 1, stride))
-            self.shortcut.append(nn.BatchNorm2d(outputs))
+        same = stride == 1 and inputs == outputs
+        self.shortcut = nn.Sequential() if same else shortcut(inputs, outputs, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, inputs, height, width) to (batch, outputs, height/stride, width/stride)."""
@@ -54,13 +63,16 @@ class ResNet(nn.Module):
         blocks: D, the number of blocks in each stage.
         width: W, the channels of the first stage.
         classes: Units of the output layer.
+        shortcut: Leads around the first block of the second and of the third stage.
     """
 
     output_layer: ClassVar[str] = "fc"
 
-    def __init__(self, channels: int, blocks: int, width: int, classes: int) -> None:
+    def __init__(
+        self, channels: int, blocks: int, width: int, classes: int, shortcut: Shortcut
+    ) -> None:
         super().__init__()
-        self.conv = _convolution(channels, width, 3, 1)
+        self.conv = convolution(channels, width, 3, 1)
         self.bn = nn.BatchNorm2d(width)
         self.blocks = nn.Sequential()
         inputs = width
@@ -68,7 +80,7 @@ class ResNet(nn.Module):
             for block in range(blocks):
                 outputs = width * 2**stage
                 stride = 2 if stage > 0 and block == 0 else 1
-                self.blocks.append(Block(inputs, outputs, stride))
+                self.blocks.append(Block(inputs, outputs, stride, shortcut))
                 inputs = outputs
         self.fc = nn.Linear(inputs, classes)
 
@@ -80,17 +92,38 @@ class ResNet(nn.Module):
 
 
 def build(arguments: Arguments, *, shape: tuple[int, int, int], classes: int) -> ResNet:
-    """The ResNet of a name.
+    """The ResNet of a name, with projections.
 
     Raises:
         UserError: The images are too small.
     """
-    channels, height, width = shape
+    return resnet(arguments, shape, classes, projection)
+
+
+def resnet(
+    arguments: Arguments, shape: tuple[int, int, int], classes: int, shortcut: Shortcut
+) -> ResNet:
+    """The ResNet of a depth and perhaps a width, with these shortcuts.
+
+    Raises:
+        UserError: The images are too small.
+    """
+    require_room(shape)
+    blocks = (int(arguments["depth"]) - 2) // 6
+    width = int(arguments.get("width", DEFAULT_WIDTH))
+    return ResNet(shape[0], blocks, width, classes, shortcut)
+
+
+def require_room(shape: tuple[int, int, int]) -> None:
+    """Refuse images that two halvings leave too small.
+
+    Raises:
+        UserError: Says how large they must be.
+    """
+    _, height, width = shape
     if min(height, width) < _SMALLEST_SIDE:
         raise UserError(
-            f"cifar_resnet_{arguments['depth']} needs images of at least {_SMALLEST_SIDE} x "
-            f"{_SMALLEST_SIDE} pixels: it halves them twice. These have {height} x {width}. "
-            "Choose another network, or enlarge the images."
+            f"A ResNet for CIFAR needs images of at least {_SMALLEST_SIDE} x {_SMALLEST_SIDE} "
+            f"pixels: it halves them twice. These have {height} x {width}. Choose another network, "
+            "or enlarge the images."
         )
-    blocks = (int(arguments["depth"]) - 2) // 6
-    return ResNet(channels, blocks, int(arguments.get("width", DEFAULT_WIDTH)), classes)

@@ -32,9 +32,9 @@ SIDE = 32
 class ConvLayer(nn.Module):
     """A 3x3 convolution, batch norm and ReLU."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, *, bias: bool) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)
         self.bn = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -55,20 +55,25 @@ class VGG(nn.Module):
 
     def __init__(self, channels: int, layers: Sequence[int], classes: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential()
-        inputs = channels
-        for group, (width, count) in enumerate(zip(WIDTHS, layers, strict=True)):
-            if group > 0:
-                self.layers.append(nn.MaxPool2d(2))
-            for _ in range(count):
-                self.layers.append(ConvLayer(inputs, width))
-                inputs = width
-        self.layers.append(nn.AvgPool2d(2))
-        self.fc = nn.Linear(inputs, classes)
+        self.layers = features(channels, layers, bias=True)
+        self.fc = nn.Linear(WIDTHS[-1], classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (batch, classes) of images (batch, channels, 32, 32)."""
         return cast("Tensor", self.fc(self.layers(x).flatten(1)))
+
+
+def features(channels: int, layers: Sequence[int], *, bias: bool) -> nn.Sequential:
+    """The convolutions and pools, from (batch, channels, 32, 32) to (batch, 512, 1, 1)."""
+    found = nn.Sequential()
+    inputs = channels
+    for group, (width, count) in enumerate(zip(WIDTHS, layers, strict=True)):
+        if group > 0:
+            found.append(nn.MaxPool2d(2))
+        for _ in range(count):
+            found.append(ConvLayer(inputs, width, bias=bias))
+            inputs = width
+    return found.append(nn.AvgPool2d(2))
 
 
 def build(arguments: Arguments, *, shape: tuple[int, int, int], classes: int) -> VGG:
@@ -77,11 +82,20 @@ def build(arguments: Arguments, *, shape: tuple[int, int, int], classes: int) ->
     Raises:
         UserError: The images are not of 32x32 pixels.
     """
-    channels, height, width = shape
+    require_side(shape)
+    return VGG(shape[0], LAYERS[arguments["depth"]], classes)
+
+
+def require_side(shape: tuple[int, int, int]) -> None:
+    """Refuse images that are not of 32x32 pixels.
+
+    Raises:
+        UserError: Says how large they are.
+    """
+    _, height, width = shape
     if (height, width) != (SIDE, SIDE):
         raise UserError(
-            f"cifar_vgg_{arguments['depth']} needs images of {SIDE} x {SIDE} pixels: four "
-            f"max-pools and a 2x2 average must leave one pixel. These have {height} x {width}. "
-            "Choose another network or data set, or resize the images."
+            f"A VGG network for CIFAR needs images of {SIDE} x {SIDE} pixels: four max-pools and a "
+            f"2x2 average must leave one pixel. These have {height} x {width}. Choose another "
+            "network or data set, or resize the images."
         )
-    return VGG(channels, LAYERS[arguments["depth"]], classes)

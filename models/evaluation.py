@@ -63,17 +63,6 @@ def folding(network: nn.Module) -> Folding:
     return Folding(fx.GraphModule(network, graph), pairs)
 
 
-def folded(
-    network: nn.Module, weights: Mapping[str, Tensor]
-) -> tuple[nn.Module, dict[str, Tensor]]:
-    """The network and its weights for evaluation, with batch norms folded where they can be.
-
-    The outputs equal those of ``network`` in evaluation mode up to rounding.
-    """
-    plan = folding(network)
-    return plan.network, plan.weights(weights)
-
-
 def _graph(network: nn.Module) -> fx.Graph | None:
     if not any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
         return None

@@ -21,7 +21,8 @@ def _any(_: Arguments) -> bool:
 class Family:
     """Networks of one architecture, which differ in the numbers in their names.
 
-    A new one is a file with its builder, and an entry in ``models.MODELS``.
+    A new one is a file with its builder, a declaration in ``models.declarations``, and the place of
+    that in ``models.MODELS``.
     """
 
     name: str
@@ -54,6 +55,9 @@ class Family:
 
     preset: Preset = field(default_factory=dict)
     """Flags by which networks of this family are usually trained; ``model_name`` is added."""
+
+    pruning: Preset = field(default_factory=dict)
+    """Flags by which they are usually pruned level by level."""
 
     def arguments(self, name: str) -> Arguments | None:
         """The parts of the name of a network; None where it is none of this family."""

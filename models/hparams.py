@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from foundations.errors import UserError, unknown
 from foundations.hparams import Hparams
 from models import MODELS, find
-from models.initializers import BATCHNORM_INITIALIZERS, INITIALIZERS
+from models.initializers import BATCHNORM_INITIALIZERS, BIAS_INITIALIZERS, INITIALIZERS
 
 if TYPE_CHECKING:
     from foundations.registry import Registry, Version
@@ -24,11 +24,11 @@ class ModelHparams(Hparams):
     model_init: str
     """How the weights of convolutions and linear layers are drawn: kaiming_normal, kaiming_uniform,
     xavier_normal, orthogonal, binary, standard_normal (deviation 1), scaled_normal (deviation 0.1),
-    uniform (of width init_width), pytorch_default or wide_resnet."""
+    uniform (of width init_width), pytorch_default, wide_resnet, kaiming_fan_out or vgg."""
 
     batchnorm_init: str
-    """How batch norms begin (scale, shift): uniform (U(0,1), 0), fixed (1, 0), oneone (1, 1) or
-    positivenegative (U(-1,1), 0)."""
+    """How batch norms begin (scale, shift): uniform (U(0,1), 0), fixed (1, 0), oneone (1, 1),
+    positivenegative (U(-1,1), 0) or half (0.5, 0)."""
 
     batchnorm_frozen: bool = False
     """Do not train the scales and shifts of batch norms."""
@@ -49,11 +49,16 @@ class ModelHparams(Hparams):
     init_width: float | None = None
     """The w of --model_init=uniform, which draws weights from U(-w, w)."""
 
+    bias_init: str = "pytorch_default"
+    """How the biases of convolutions and linear layers begin: pytorch_default (drawn by the fan-in;
+    with --model_init=wide_resnet, those of linear layers are 0) or zeros."""
+
     def check(self) -> None:
         """Refuse unknown names, and values that contradict each other."""
         find(self.model_name)
         _require_known(INITIALIZERS, self.model_init, "model_init")
         _require_known(BATCHNORM_INITIALIZERS, self.batchnorm_init, "batchnorm_init")
+        _require_known(BIAS_INITIALIZERS, self.bias_init, "bias_init")
         uniform = self.model_init == "uniform"
         self.require(
             (self.init_width is not None) == uniform,
@@ -70,7 +75,7 @@ class ModelHparams(Hparams):
         )
 
     def versions(self) -> dict[str, Version]:
-        """The versions of the network's family and of both initializers."""
+        """The versions of the network's family and of the initializers."""
         family = find(self.model_name).family.name
         return {
             f"model:{family}": MODELS.version(family),
@@ -78,11 +83,8 @@ class ModelHparams(Hparams):
             f"batchnorm_init:{self.batchnorm_init}": BATCHNORM_INITIALIZERS.version(
                 self.batchnorm_init
             ),
+            f"bias_init:{self.bias_init}": BIAS_INITIALIZERS.version(self.bias_init),
         }
-
-    def seed(self, replicate: int) -> int:
-        """The seed of the initialization in this replicate."""
-        return replicate if self.model_seed is None else self.model_seed
 
 
 def _require_known(registry: Registry[Any], name: str, field: str) -> None:

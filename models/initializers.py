@@ -41,6 +41,8 @@ INITIALIZERS: Registry[WeightInitializer] = Registry(
             "uniform",
             "pytorch_default",
             "wide_resnet",
+            "kaiming_fan_out",
+            "vgg",
         )
     },
 )
@@ -54,6 +56,13 @@ BATCHNORM_INITIALIZERS: Registry[BatchnormInitializer] = Registry(
         "fixed": BatchnormInitializer(1.0, 1.0, 0.0),
         "oneone": BatchnormInitializer(1.0, 1.0, 1.0),
         "positivenegative": BatchnormInitializer(-1.0, 1.0, 0.0),
+        "half": BatchnormInitializer(0.5, 0.5, 0.0),
     },
 )
 """How the scales (gamma) and shifts (beta) of batch norms begin."""
+
+BIAS_INITIALIZERS: Registry[float] = Registry(
+    "bias initializer", {"pytorch_default": 1.0, "zeros": 0.0}
+)
+"""How the biases of convolutions and linear layers begin: they are drawn from U(-s/sqrt(fan-in),
+s/sqrt(fan-in)), and this is the s."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from models.family import Arguments
 
@@ -27,21 +27,29 @@ class LeNet(nn.Module):
         inputs: Numbers in an image, over all channels.
         widths: Units of each hidden layer.
         classes: Units of the output layer.
+        activation: Follows each hidden layer.
     """
 
     output_layer: ClassVar[str] = "fc"
 
-    def __init__(self, inputs: int, widths: Sequence[int], classes: int) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        widths: Sequence[int],
+        classes: int,
+        activation: Callable[[Tensor], Tensor] = functional.relu,
+    ) -> None:
         super().__init__()
         sizes = [inputs, *widths]
         self.fc_layers = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(sizes))
         self.fc = nn.Linear(sizes[-1], classes)
+        self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (batch, classes) of images (batch, channels, height, width)."""
         x = x.flatten(1)
         for layer in self.fc_layers:
-            x = functional.relu(layer(x))
+            x = self.activation(layer(x))
         return cast("Tensor", self.fc(x))
 
 

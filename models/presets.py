@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from foundations.errors import UserError
-from models import families, find
+from models import find
 
 
 def preset(name: str) -> dict[str, str | int | float]:
@@ -23,11 +23,13 @@ def preset(name: str) -> dict[str, str | int | float]:
     return dict(family.preset) | {"model_name": name}
 
 
-def preset_examples() -> tuple[str, ...]:
-    """Some names of presets, for help texts."""
-    return tuple(name for family in families() if family.preset for name in family.examples)
+def pruning_preset(name: str) -> dict[str, str | int | float]:
+    """Flags of pruning level by level, by the network's name; none where its family has none.
 
+    ``prune_fraction`` is of what remains, at each level; ``layers_to_ignore`` are names of weights,
+    separated by commas (OpenLTH).
 
-def preset_forms() -> tuple[str, ...]:
-    """How names of presets are written: ``cifar_resnet_N[_W]``."""
-    return tuple(family.form for family in families() if family.preset)
+    Raises:
+        UserError: There is no such preset; says how names are written, and suggests the nearest.
+    """
+    return dict(find(name, "preset").family.pruning)

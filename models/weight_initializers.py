@@ -79,17 +79,36 @@ def pytorch_default(layer: Layer, draw: Draw) -> None:
     init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=draw.generator)
 
 
-def wide_resnet(layer: Layer, draw: Draw) -> None:
-    """Draw convolutions from N(0, 2 / (kernel area * out)); linear layers as PyTorch, no bias.
+def kaiming_fan_out(layer: Layer, draw: Draw) -> None:
+    """Draw convolutions from N(0, 2 / (kernel area * out)); linear layers as PyTorch.
 
-    The rule of the published WideResNet codes: they set the biases of linear layers to 0 and
-    leave their weights as they are. Of a grouped convolution, ``out`` counts all groups.
+    The rule of most codes for ResNets, torchvision's among them. Of a grouped convolution, ``out``
+    counts all groups.
     """
     if isinstance(layer, nn.Linear):
         pytorch_default(layer, draw)
-        if layer.bias is not None:
-            init.zeros_(layer.bias)
         return
     area = math.prod(layer.kernel_size)
     deviation = math.sqrt(2 / (area * layer.out_channels))
     init.normal_(layer.weight, std=deviation, generator=draw.generator)
+
+
+def wide_resnet(layer: Layer, draw: Draw) -> None:
+    """Draw as ``kaiming_fan_out``, and set the biases of linear layers to 0.
+
+    The rule of the published WideResNet codes.
+    """
+    kaiming_fan_out(layer, draw)
+    if isinstance(layer, nn.Linear) and layer.bias is not None:
+        init.zeros_(layer.bias)
+
+
+def vgg(layer: Layer, draw: Draw) -> None:
+    """Draw convolutions as ``kaiming_fan_out``, linear layers from N(0, 0.01^2).
+
+    The rule of torchvision's VGG networks and of those made after them, whose biases are 0.
+    """
+    if isinstance(layer, nn.Linear):
+        init.normal_(layer.weight, std=0.01, generator=draw.generator)
+    else:
+        kaiming_fan_out(layer, draw)

@@ -2,49 +2,50 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, cast
 
 import pytest
 import torch
 from torch.func import functional_call, grad
+from torch.fx import symbolic_trace
+from torch.nn.functional import relu
 
 from foundations.errors import UserError
 from models.build import prunable
-from tests.models.conftest import SHAPES
+from tests.models.conftest import on_meta
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from tests.models.conftest import Make
 
-SMALL = ["digits_lenet_9_7", "mnist_lenet_9_7", "cifar_resnet_8_2", "cifar_vgg_11"]
+CONVOLUTIONAL = {
+    "cifar_resnet_8_2": 1 + 2 * 3,
+    "cifar_resnet_8_2_a": 1 + 2 * 3,
+    "cifar_resnet_8_2_a_detached": 1 + 2 * 3,
+    "granularity_resnet_8": 1 + 2 * 3,
+    "cifar_preresnet_8": 2 * 3 + 1,
+    "cifar_preresnet_11_bottleneck": 3 * 3 + 1,
+    "cifar_vgg_11": 8,
+    "cifar_vgg_11_hidden": 8 + 1,
+    "imagenet_resnet_18_2": 1 + 2 * 8,
+    "tinyimagenet_resnet_50_2": 1 + 3 * 16,
+    "tinyimagenet_modifiedresnet_18_2": 1 + 2 * 8,
+}
+"""Networks of each family with convolutions, and how many ReLUs they have."""
+SMALL = ["digits_lenet_9_7", "mnist_lenet_9_7", "mnist_dbsn_9_7", *CONVOLUTIONAL]
+SIDES = {"cifar": 32, "granularity": 32, "imagenet": 64, "tinyimagenet": 64}
+"""By the first word of a name: the side of images to try a network with; others take any."""
 
 
-@pytest.mark.parametrize(
-    ("name", "parameters", "weights", "layers"),
-    [
-        ("mnist_lenet_300_100", 266_610, 266_200, 3),
-        ("digits_lenet", 64 * 300 + 300 + 300 * 100 + 100 + 100 * 10 + 10, 50_200, 3),
-        ("digits_lenet_5", 64 * 5 + 5 + 5 * 10 + 10, 370, 2),
-        ("cifar_resnet_20", 272_474, 270_896, 22),
-        ("cifar_resnet_20_16", 272_474, 270_896, 22),
-        ("cifar_resnet_56", 855_770, 851_504, 58),
-        ("cifar_resnet_110", 1_730_714, 1_722_416, 112),
-        ("cifar_vgg_11", 9_231_114, 9_222_848, 9),
-        ("cifar_vgg_13", 9_416_010, 9_407_168, 11),
-        ("cifar_vgg_16", 14_728_266, 14_715_584, 14),
-        ("cifar_vgg_19", 20_040_522, 20_024_000, 17),
-    ],
-)
-def test_counts(make: Make, name: str, parameters: int, weights: int, layers: int) -> None:
-    """Networks have the published numbers of parameters, prunable weights and layers."""
-    network = make(name)
-    names = prunable(network)
-    assert sum(p.numel() for p in network.parameters()) == parameters
-    assert sum(network.get_parameter(name).numel() for name in names) == weights
-    assert len(names) == layers
-    assert names == sorted(names)
+def _side(name: str) -> int:
+    return SIDES.get(name.partition("_")[0], 6)
+
+
+def _images(name: str, count: int = 2, channels: int = 3) -> Tensor:
+    side = _side(name)
+    drawn = torch.Generator().manual_seed(0)
+    return torch.randn(count, channels, side, side, generator=drawn, dtype=torch.float64)
 
 
 def test_prunable_weights_by_name(make: Make) -> None:
@@ -66,9 +67,9 @@ def test_prunable_weights_by_name(make: Make) -> None:
 @pytest.mark.parametrize("name", SMALL)
 def test_the_network_follows_the_data(make: Make, name: str) -> None:
     """The head has as many logits as there are classes, the first layer takes the channels."""
-    side = 32 if name.startswith("cifar") else 6
-    network = make(name, shape=(5, side, side), classes=37).eval()
-    assert network(torch.zeros(2, 5, side, side)).shape == (2, 37)
+    images = _images(name, channels=5).float()
+    network = make(name, shape=(5, _side(name), _side(name)), classes=37).eval()
+    assert network(images).shape == (2, 37)
     assert network.get_parameter("fc.weight").shape[0] == 37
 
 
@@ -77,7 +78,12 @@ def test_the_network_follows_the_data(make: Make, name: str) -> None:
     [
         ("cifar_vgg_16", (1, 28, 28), r"needs images of 32 x 32 pixels.*These have 28 x 28"),
         ("cifar_vgg_11", (3, 64, 64), r"four max-pools"),
+        ("cifar_vgg_16_hidden", (1, 28, 28), r"of 32 x 32 pixels.*These have 28 x 28"),
         ("cifar_resnet_20", (1, 4, 8), r"at least 5 x 5 pixels.*These have 4 x 8"),
+        ("cifar_resnet_20_a", (1, 4, 8), r"at least 5 x 5 pixels.*These have 4 x 8"),
+        ("cifar_preresnet_20", (1, 8, 4), r"at least 5 x 5 pixels.*These have 8 x 4"),
+        ("imagenet_resnet_18", (3, 31, 32), r"at least 32 x 32 pixels.*These have 31 x 32"),
+        ("tinyimagenet_modifiedresnet_18", (3, 7, 7), r"8 x 8 pixels.*halves them 3 times"),
     ],
 )
 def test_images_that_do_not_fit(
@@ -88,9 +94,17 @@ def test_images_that_do_not_fit(
         make(name, shape=shape)
 
 
-def test_the_smallest_images_of_a_resnet_can_be_trained_on(make: Make) -> None:
+@pytest.mark.parametrize("name", ["cifar_resnet_8", "cifar_resnet_8_a", "cifar_preresnet_8"])
+def test_the_smallest_images_of_a_resnet_can_be_trained_on(make: Make, name: str) -> None:
     """Even in a last batch of one, batch norms have something to take statistics of."""
-    assert make("cifar_resnet_8", shape=(1, 5, 5))(torch.ones(1, 1, 5, 5)).isfinite().all()
+    assert make(name, shape=(1, 5, 5))(torch.ones(1, 1, 5, 5)).isfinite().all()
+
+
+def test_the_smallest_images_of_an_imagenet_resnet_can_be_trained_on(make: Make) -> None:
+    """In a batch of two, one pixel is left."""
+    for name, side in (("imagenet_resnet_18_2", 32), ("tinyimagenet_modifiedresnet_18_2", 8)):
+        logits = make(name, shape=(1, side, side))(torch.rand(2, 1, side, side))
+        assert logits.isfinite().all()
 
 
 def test_a_resnet_halves_the_resolution_twice(make: Make) -> None:
@@ -106,9 +120,8 @@ def test_a_resnet_halves_the_resolution_twice(make: Make) -> None:
 @pytest.mark.parametrize("name", SMALL)
 def test_functional_gradients_in_float64(make: Make, name: str) -> None:
     """Gradients of a functional call equal those of the module, and buffers are the caller's."""
-    network = make(name).double()
-    shape = SHAPES[name.partition("_")[0]]
-    images = torch.linspace(-1, 1, 3 * math.prod(shape), dtype=torch.float64).reshape(3, *shape)
+    images = _images(name)
+    network = make(name, shape=(3, _side(name), _side(name))).double()
     parameters = {name: value.detach().clone() for name, value in network.named_parameters()}
     buffers = {name: value.clone() for name, value in network.named_buffers()}
 
@@ -133,25 +146,52 @@ def test_training_statistics_through_a_functional_call(make: Make) -> None:
     assert network.get_buffer("bn.running_mean").eq(0).all()
 
 
-@pytest.mark.parametrize("name", ["cifar_resnet_8_4", "cifar_vgg_11"])
+@pytest.mark.parametrize("name", CONVOLUTIONAL)
 def test_channels_last_changes_nothing(make: Make, name: str) -> None:
     """The memory format of weights and images does not change the logits."""
-    network = make(name).double().eval()
-    images = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    network, images = make(name).double().eval(), _images(name)
     expected = network(images)
     network.to(memory_format=torch.channels_last)
     torch.testing.assert_close(network(images.to(memory_format=torch.channels_last)), expected)
 
 
-@pytest.mark.parametrize("name", ["digits_lenet_9_7", "cifar_resnet_8_2"])
+@pytest.mark.parametrize(
+    "name",
+    ["digits_lenet_9_7", "mnist_dbsn_9", "cifar_resnet_8_2", "cifar_resnet_8_2_a_detached"],
+)
 def test_a_network_is_one_graph(make: Make, name: str) -> None:
     """Compilation finds no break in the forward pass."""
-    network = make(name).eval()
-    weights = dict(network.state_dict())
-    images = torch.randn(2, 3, 32, 32) if "cifar" in name else torch.randn(2, 1, 8, 8)
+    torch.compiler.reset()  # it gives up on a function that it has compiled too often
+    network = make(name, shape=(3, _side(name), _side(name))).double().eval()
+    weights, images = dict(network.state_dict()), _images(name)
 
     def forward(weights: dict[str, Tensor], images: Tensor) -> Tensor:
         return cast("Tensor", functional_call(network, weights, (images,)))
 
     compiled = torch.compile(forward, backend="eager", fullgraph=True)
     torch.testing.assert_close(compiled(weights, images), network(images))
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_network_can_be_traced(make: Make, name: str) -> None:
+    """Its graph, with nothing but calls, gives what the network gives, at any batch size."""
+    images = _images(name, 3)
+    network = make(name, shape=(3, _side(name), _side(name))).double()
+    traced = symbolic_trace(network)
+    for training in (False, True):
+        torch.testing.assert_close(traced.train(training)(images), network.train(training)(images))
+
+
+@pytest.mark.parametrize(("name", "count"), CONVOLUTIONAL.items())
+def test_every_relu_is_a_step_of_its_own(name: str, count: int) -> None:
+    """A gate can be put after each, so none is hidden in another module or shared."""
+    graph = symbolic_trace(on_meta(name)).graph
+    assert [node.target for node in graph.nodes if "relu" in node.name] == [relu] * count
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_output_layer_is_the_last_step(name: str) -> None:
+    """What the attribute names is called last, and returned."""
+    network = on_meta(name)
+    *_, last, output = symbolic_trace(network).graph.nodes
+    assert (output.op, last.target) == ("output", network.output_layer)

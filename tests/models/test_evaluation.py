@@ -10,10 +10,19 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from models.evaluation import folded, folding
+from models.evaluation import folding
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.models.conftest import Make
+
+
+def _folded(
+    network: nn.Module, weights: Mapping[str, Tensor]
+) -> tuple[nn.Module, dict[str, Tensor]]:
+    plan = folding(network)
+    return plan.network, plan.weights(weights)
 
 
 def _lived_in(network: nn.Module) -> nn.Module:
@@ -31,13 +40,15 @@ def _lived_in(network: nn.Module) -> nn.Module:
 def _outputs(network: nn.Module, images: Tensor) -> tuple[Tensor, Tensor, nn.Module]:
     """What the network gives in evaluation, what the folded one gives, and the folded one."""
     weights = {name: value.clone() for name, value in network.state_dict().items()}
-    fast, fast_weights = folded(network, weights)
+    fast, fast_weights = _folded(network, weights)
     given = functional_call(fast, fast_weights, (images,))
     network.eval()
     return network(images), given, fast
 
 
-@pytest.mark.parametrize("name", ["cifar_resnet_14_4", "cifar_vgg_11"])
+@pytest.mark.parametrize(
+    "name", ["cifar_resnet_14_4", "cifar_resnet_8_4_a", "cifar_vgg_11", "imagenet_resnet_18_4"]
+)
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_folding_changes_no_output(make: Make, name: str, layout: torch.memory_format) -> None:
     """Logits are equal to rounding, and no batch norm is left."""
@@ -48,6 +59,17 @@ def test_folding_changes_no_output(make: Make, name: str, layout: torch.memory_f
     assert not any(isinstance(module, nn.BatchNorm2d) for module in fast.modules())
 
 
+@pytest.mark.parametrize(("name", "kept"), [("cifar_preresnet_8", 4), ("cifar_vgg_11_hidden", 1)])
+def test_what_no_convolution_precedes_is_kept(make: Make, name: str, kept: int) -> None:
+    """Batch norms of a sum, and of a linear layer, stay; the others are folded."""
+    network = _lived_in(make(name))
+    images = torch.randn(3, 3, 32, 32, dtype=torch.float64)
+    expected, given, fast = _outputs(network, images)
+    torch.testing.assert_close(given, expected, atol=1e-10, rtol=1e-10)
+    norms = (nn.BatchNorm1d, nn.BatchNorm2d)
+    assert sum(isinstance(module, norms) for module in fast.modules()) == kept
+
+
 def test_folding_leaves_the_network_and_its_weights(make: Make) -> None:
     """Neither the mode nor a weight nor an image is changed."""
     network = _lived_in(make("cifar_resnet_8_4"))
@@ -55,7 +77,7 @@ def test_folding_leaves_the_network_and_its_weights(make: Make) -> None:
     before = {name: value.clone() for name, value in weights.items()}
     images = torch.randn(2, 3, 32, 32, dtype=torch.float64)
     kept = images.clone()
-    fast, fast_weights = folded(network, weights)
+    fast, fast_weights = _folded(network, weights)
     functional_call(fast, fast_weights, (images,))
     assert network.training
     assert not fast.training
@@ -68,7 +90,7 @@ def test_pruned_weights_stay_zero(make: Make) -> None:
     network = _lived_in(make("cifar_resnet_8_4"))
     weights = network.state_dict()
     weights["conv.weight"][1] = 0
-    _, fast_weights = folded(network, weights)
+    _, fast_weights = _folded(network, weights)
     assert fast_weights["conv.weight"][1].eq(0).all()
 
 
@@ -85,7 +107,7 @@ def test_one_folding_serves_many_weights(make: Make) -> None:
 def test_a_folded_network_is_one_graph(make: Make) -> None:
     """Compilation finds no break in the folded network."""
     network = _lived_in(make("cifar_resnet_8_2")).eval()
-    fast, weights = folded(network, network.state_dict())
+    fast, weights = _folded(network, network.state_dict())
     images = torch.randn(2, 3, 32, 32, dtype=torch.float64)
 
     def forward(weights: dict[str, Tensor], images: Tensor) -> Tensor:
@@ -98,7 +120,7 @@ def test_a_folded_network_is_one_graph(make: Make) -> None:
 def test_a_network_without_batch_norms(make: Make) -> None:
     """There is nothing to fold, and the weights are what they were."""
     network = make("digits_lenet")
-    fast, weights = folded(network, network.state_dict())
+    fast, weights = _folded(network, network.state_dict())
     assert weights.keys() == network.state_dict().keys()
     assert not fast.training
 

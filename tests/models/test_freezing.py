@@ -62,7 +62,18 @@ def test_what_is_frozen(make: Make, flags: dict[str, Any], kept: Callable[[str],
 
 
 @pytest.mark.parametrize(
-    "name", ["digits_lenet", "mnist_lenet_5", "cifar_resnet_8", "cifar_vgg_11"]
+    "name",
+    [
+        "digits_lenet",
+        "mnist_lenet_5",
+        "mnist_dbsn_5",
+        "cifar_resnet_8",
+        "cifar_resnet_8_a",
+        "cifar_preresnet_8",
+        "cifar_vgg_11",
+        "cifar_vgg_11_hidden",
+        "imagenet_resnet_18_2",
+    ],
 )
 def test_the_output_layer_gives_the_logits(make: Make, name: str) -> None:
     """What output_frozen freezes is the layer whose output the network returns."""

@@ -22,6 +22,7 @@ PLAIN: dict[str, Any] = {
     [
         ({"model_name": "digits_lent"}, "Did you mean 'digits_lenet'"),
         ({"model_init": "kaimin_normal"}, "model_init: .*Did you mean 'kaiming_normal'"),
+        ({"bias_init": "zero"}, "bias_init: .*Did you mean 'zeros'"),
         ({"batchnorm_init": "unifrom"}, "batchnorm_init: .*Did you mean 'uniform'"),
         ({"model_init": "uniform"}, "init_width=None is not allowed: .*needs a width"),
         ({"init_width": 0.1}, "init_width=0.1 is not allowed: .*no other initializer"),
@@ -51,12 +52,6 @@ def test_a_raised_version_is_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ModelHparams(**PLAIN).canonical()["versions"] == {"model_init:binary": 2}
 
 
-@pytest.mark.parametrize(("model_seed", "seed"), [(None, 4), (0, 0), (9, 9)])
-def test_the_seed_follows_the_replicate(model_seed: int | None, seed: int) -> None:
-    """Unless it is given; zero is a seed like any other."""
-    assert ModelHparams(**PLAIN | {"model_seed": model_seed}).seed(replicate=4) == seed
-
-
 def test_json_and_back() -> None:
     """What is written is read."""
     hparams = ModelHparams(
@@ -64,6 +59,7 @@ def test_json_and_back() -> None:
         model_init="uniform",
         batchnorm_init="oneone",
         init_width=0.25,
+        bias_init="zeros",
         model_seed=3,
     )
     assert ModelHparams.from_dict(hparams.to_dict()) == hparams

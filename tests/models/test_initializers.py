@@ -15,7 +15,7 @@ from models import MODELS
 from models.build import build
 from models.family import Family
 from models.hparams import ModelHparams
-from models.initializers import BATCHNORM_INITIALIZERS, INITIALIZERS
+from models.initializers import BATCHNORM_INITIALIZERS, BIAS_INITIALIZERS, INITIALIZERS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,6 +52,8 @@ def _check_moments(weight: Tensor, deviation: float) -> None:
         ("scaled_normal", 0.1, 0.1),
         ("pytorch_default", math.sqrt(1 / 3 / 1152), math.sqrt(1 / 3 / 300)),
         ("wide_resnet", math.sqrt(2 / 1152), math.sqrt(1 / 3 / 300)),
+        ("kaiming_fan_out", math.sqrt(2 / 1152), math.sqrt(1 / 3 / 300)),
+        ("vgg", math.sqrt(2 / 1152), 0.01),
     ],
 )
 def test_moments(make: Make, init: str, conv: float, linear: float) -> None:
@@ -108,16 +110,45 @@ def test_binary_of_a_single_weight(make: Make) -> None:
     assert one.item() == drawn.item()
 
 
-def test_wide_resnet_goes_by_outputs(make: Make) -> None:
-    """The deviation of the first convolution is that of its fan-out; linear biases are zero."""
-    network = make("cifar_resnet_8_64", model_init="wide_resnet")
+@pytest.mark.parametrize("init", ["wide_resnet", "kaiming_fan_out", "vgg"])
+def test_some_go_by_outputs(make: Make, init: str) -> None:
+    """The deviation of the first convolution is that of its fan-out."""
+    network = make("cifar_resnet_8_64", model_init=init)
     _check_moments(network.get_parameter("conv.weight"), math.sqrt(2 / (9 * 64)))
-    assert network.get_parameter("fc.bias").eq(0).all()
+
+
+def test_wide_resnet_sets_linear_biases_to_zero(make: Make) -> None:
+    """It alone does; the weights are those of kaiming_fan_out, to the bit."""
+    one, other = (
+        make("cifar_resnet_8_4", model_init=init).state_dict()
+        for init in ("wide_resnet", "kaiming_fan_out")
+    )
+    assert [name for name in one if not torch.equal(one[name], other[name])] == ["fc.bias"]
+    assert one["fc.bias"].eq(0).all()
+
+
+@pytest.mark.parametrize("name", ["mnist_lenet_5", "cifar_vgg_11"])
+def test_biases_of_zero(make: Make, name: str) -> None:
+    """All biases of convolutions and linear layers are 0; nothing else is drawn otherwise."""
+    one, other = (make(name, bias_init=rule) for rule in ("zeros", "pytorch_default"))
+    for key, value in one.state_dict().items():
+        layer = one.get_submodule(key.rpartition(".")[0])
+        if key.endswith("bias") and isinstance(layer, nn.Conv2d | nn.Linear):
+            assert value.eq(0).all()
+            assert other.get_parameter(key).ne(0).all()
+        else:
+            assert torch.equal(value, other.state_dict()[key])
 
 
 @pytest.mark.parametrize(
     ("rule", "low", "high", "shift"),
-    [("uniform", 0, 1, 0), ("fixed", 1, 1, 0), ("oneone", 1, 1, 1), ("positivenegative", -1, 1, 0)],
+    [
+        ("uniform", 0, 1, 0),
+        ("fixed", 1, 1, 0),
+        ("oneone", 1, 1, 1),
+        ("positivenegative", -1, 1, 0),
+        ("half", 0.5, 0.5, 0),
+    ],
 )
 def test_batchnorms(make: Make, rule: str, low: float, high: float, shift: float) -> None:
     """Scales fill their interval, shifts are constant, statistics untouched."""
@@ -142,8 +173,17 @@ def test_every_rule_is_in_these_tests() -> None:
         "uniform",
         "pytorch_default",
         "wide_resnet",
+        "kaiming_fan_out",
+        "vgg",
     }
-    assert set(BATCHNORM_INITIALIZERS) == {"uniform", "fixed", "oneone", "positivenegative"}
+    assert set(BATCHNORM_INITIALIZERS) == {
+        "uniform",
+        "fixed",
+        "oneone",
+        "positivenegative",
+        "half",
+    }
+    assert set(BIAS_INITIALIZERS) == {"pytorch_default", "zeros"}
 
 
 @pytest.mark.parametrize("init", sorted(INITIALIZERS))

@@ -1,4 +1,4 @@
-"""Names of networks and their presets."""
+"""Names of networks."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import sys
 import pytest
 
 from foundations.errors import UserError
-from foundations.steps import Step, parse_steps
 from models import MODELS, families, find
 from models.family import Family
 from models.hparams import ModelHparams
-from models.presets import preset, preset_examples, preset_forms
+from models.presets import preset, pruning_preset
 
 
 @pytest.mark.parametrize(
@@ -26,6 +25,24 @@ from models.presets import preset, preset_examples, preset_forms
         ("mnist_lenet_5", "mnist_lenet", {"widths": "5"}),
         ("digits_lenet", "digits_lenet", {}),
         ("digits_lenet_7_8_9", "digits_lenet", {"widths": "7_8_9"}),
+        ("mnist_dbsn", "mnist_dbsn", {}),
+        ("mnist_dbsn_9_7", "mnist_dbsn", {"widths": "9_7"}),
+        ("granularity_resnet_20", "granularity_resnet", {"depth": "20"}),
+        ("cifar_vgg_16_hidden", "cifar_vgg_hidden", {"depth": "16"}),
+        ("cifar_resnet_20_a", "cifar_resnet_a", {"depth": "20"}),
+        ("cifar_resnet_20_64_a", "cifar_resnet_a", {"depth": "20", "width": "64"}),
+        ("cifar_resnet_20_a_detached", "cifar_resnet_a_detached", {"depth": "20"}),
+        ("cifar_preresnet_110", "cifar_preresnet", {"depth": "110"}),
+        ("cifar_preresnet_164", "cifar_preresnet", {"depth": "164"}),
+        (
+            "cifar_preresnet_29_bottleneck",
+            "cifar_preresnet",
+            {"depth": "29", "bottleneck": "bottleneck"},
+        ),
+        ("imagenet_resnet_50", "imagenet_resnet", {"depth": "50"}),
+        ("imagenet_resnet_50_128", "imagenet_resnet", {"depth": "50", "width": "128"}),
+        ("tinyimagenet_resnet_18", "tinyimagenet_resnet", {"depth": "18"}),
+        ("tinyimagenet_modifiedresnet_18", "tinyimagenet_modifiedresnet", {"depth": "18"}),
     ],
 )
 def test_a_name_is_read(name: str, family: str, arguments: dict[str, str]) -> None:
@@ -51,6 +68,26 @@ def test_a_name_is_read(name: str, family: str, arguments: dict[str, str]) -> No
         ("mnist_lenet", "mnist_lenet_300_100"),
         ("lenet_300_100", "mnist_lenet_300_100"),
         ("digit_lenet", "digits_lenet"),
+        ("dbsn", "mnist_dbsn"),
+        ("mnist_dbns_500", "mnist_dbsn_500"),
+        ("granularity_resnet_21", "granularity_resnet_20"),
+        ("cifar_vgg_17_hidden", "cifar_vgg_16_hidden"),
+        ("cifar_vgg_hidden_16", "cifar_vgg_16_hidden"),
+        ("cifar_vgg_16_hiden", "cifar_vgg_16_hidden"),
+        ("cifar_resnet_20a", "cifar_resnet_20_a"),
+        ("cifar_resnet_31_a", "cifar_resnet_32_a"),
+        ("cifar_resnet_57_a_detached", "cifar_resnet_56_a_detached"),
+        ("cifar_resnet_20_b", "cifar_resnet_20_a"),
+        ("cifar_resnet_20_detached", "cifar_resnet_20_a_detached"),
+        ("cifar_preresnet_111", "cifar_preresnet_110"),
+        ("cifar_preresnet_165", "cifar_preresnet_164"),
+        ("cifar_preresnet_164_bottleneck", "cifar_preresnet_110_bottleneck"),
+        ("preresnet110", "cifar_preresnet_110"),
+        ("imagenet_resnet_20", "imagenet_resnet_18"),
+        ("imagenet_resnet50", "imagenet_resnet_50"),
+        ("resnet101", "imagenet_resnet_101"),
+        ("tinyimagenet_resnet18", "tinyimagenet_resnet_18"),
+        ("tinyimagenet_modified_resnet_18", "tinyimagenet_modifiedresnet_18"),
     ],
 )
 def test_a_wrong_name_gets_the_nearest_suggested(name: str, meant: str) -> None:
@@ -63,6 +100,7 @@ def test_the_error_says_which_depths_there_are() -> None:
     """Where the family is clear, its rule is given, and no other family's."""
     with pytest.raises(UserError, match=r"6D\+2 \(8, 14, 20, ") as caught:
         find("cifar_resnet_21")
+    assert str(caught.value).count("Allowed: ") == str(caught.value).count("(8, 14, ") == 1
     assert "vgg" not in str(caught.value)
 
 
@@ -75,68 +113,21 @@ def test_a_name_like_no_other_gets_the_forms_of_all() -> None:
 
 
 def test_every_example_is_a_name() -> None:
-    """What help texts show can be asked for, and has a preset of its own name."""
+    """What is suggested can be asked for."""
     for family in families():
         assert all(find(name).family is family for name in family.examples)
-    assert all(preset(name)["model_name"] == name for name in preset_examples())
-    assert "cifar_resnet_N[_W]" in preset_forms()
 
 
-@pytest.mark.parametrize("name", ["cifar_resnet_56", "cifar_vgg_13"])
-def test_the_cifar_preset(name: str) -> None:
-    """The recipe of OpenLTH."""
-    assert preset(name) == {
-        "dataset_name": "cifar10",
-        "batch_size": 128,
-        "model_name": name,
-        "model_init": "kaiming_normal",
-        "batchnorm_init": "uniform",
-        "optimizer_name": "sgd",
-        "lr": 0.1,
-        "momentum": 0.9,
-        "milestone_steps": "80ep,120ep",
-        "gamma": 0.1,
-        "weight_decay": 1e-4,
-        "training_steps": "160ep",
-    }
+def test_no_name_belongs_to_two_families() -> None:
+    """Which family comes first decides nothing."""
+    names = [example for family in families() for example in family.examples]
+    for name in names:
+        assert len([family for family in families() if family.arguments(name) is not None]) == 1
 
 
-def test_the_mnist_preset() -> None:
-    """The recipe of OpenLTH: no momentum, no milestones, no decay."""
-    assert preset("mnist_lenet_300_100") == {
-        "dataset_name": "mnist",
-        "batch_size": 128,
-        "model_name": "mnist_lenet_300_100",
-        "model_init": "kaiming_normal",
-        "batchnorm_init": "uniform",
-        "optimizer_name": "sgd",
-        "lr": 0.1,
-        "training_steps": "40ep",
-    }
-
-
-def test_presets_hold_valid_values() -> None:
-    """Steps can be read, and the flags of the network make one."""
-    for flags in map(preset, preset_examples()):
-        assert Step.parse(str(flags["training_steps"])) != Step()
-        parse_steps(str(flags.get("milestone_steps", "")))
-        ModelHparams(
-            model_name=str(flags["model_name"]),
-            model_init=str(flags["model_init"]),
-            batchnorm_init=str(flags["batchnorm_init"]),
-        )
-
-
-def test_changing_a_preset_changes_no_other() -> None:
-    """What is returned is the caller's own."""
-    preset("cifar_vgg_16")["lr"] = 7.0
-    assert preset("cifar_vgg_16")["lr"] == 0.1
-
-
-def test_an_unknown_preset_is_refused_as_one() -> None:
-    """The message speaks of a preset and suggests the nearest."""
-    with pytest.raises(UserError, match=r"no preset 'digits_lent'. Did you mean 'digits_lenet'"):
-        preset("digits_lent")
+def test_entries_are_registered_by_their_names() -> None:
+    """The name that enters versions is the one that looks the family up."""
+    assert all(MODELS[family.name] is family for family in families())
 
 
 def test_a_family_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,6 +146,7 @@ def test_a_family_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert find("my_net_b").arguments == {"kind": "b"}
     hparams = ModelHparams(model_name="my_net_b", model_init="binary", batchnorm_init="fixed")
     assert hparams.versions()["model:my_net"] == 3
+    assert pruning_preset("my_net_b") == {}
     with pytest.raises(UserError, match="family 'my_net' has none"):
         preset("my_net_b")
 
