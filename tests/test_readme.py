@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -21,6 +22,12 @@ LONG = ("mnist_lenet", "cifar_resnet_20")
 def commands() -> list[str]:
     """The commands of the README's blocks, in order."""
     return [line for block in blocks("") for line in block.splitlines() if line.strip()]
+
+
+def files() -> dict[str, str]:
+    """The files that the README shows: blocks of Python whose first line is the file's name."""
+    named = ((re.match(r"# (\w+\.py)\n", block), block) for block in blocks("python"))
+    return {match[1]: block for match, block in named if match}
 
 
 def blocks(language: str) -> list[str]:
@@ -40,9 +47,18 @@ def make_images(folder: Path) -> None:
                 Image.fromarray(pixels).save(folder / split / label / f"{number}.png")
 
 
-def run(command: str, root: Path, images: Path) -> str:
+def make_weights(path: Path) -> None:
+    """A state dict of digits_lenet, as other projects save it."""
+    from models.lenet import LeNet
+
+    torch.save({"state_dict": LeNet(64, [300, 100], 10).state_dict()}, path)
+
+
+def run(command: str, root: Path) -> str:
     """Carry a command out in a root of its own, and return what it prints."""
-    words = command.replace("IMAGES", str(images)).split()
+    for name in ("IMAGES", "WEIGHTS", *files()):
+        command = command.replace(name, str(root / name))
+    words = command.split()
     assert words[0] == "python"
     if any(name in command for name in LONG) and "--help" not in words:
         words.append("--dry_run")
@@ -63,11 +79,12 @@ def run(command: str, root: Path, images: Path) -> str:
 @pytest.mark.slow
 def test_every_command_succeeds(tmp_path: Path) -> None:
     """The README's commands run one after another, and the pictures of their output hold."""
-    make_images(tmp_path / "images")
+    make_images(tmp_path / "IMAGES")
+    make_weights(tmp_path / "WEIGHTS")
+    for name, text in files().items():
+        (tmp_path / name).write_text(text)
     printed = {
-        command: run(command, tmp_path, tmp_path / "images")
-        for command in commands()
-        if not command.startswith("make ")
+        command: run(command, tmp_path) for command in commands() if not command.startswith("make ")
     }
     assert len(printed) > 20
     table = printed["python open_prune.py branch train oneshot"]
@@ -82,7 +99,7 @@ def test_every_command_succeeds(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_notebook_example_runs(tmp_path: Path) -> None:
     """The README's Python block runs as it stands."""
-    (block,) = blocks("python")
+    (block,) = set(blocks("python")) - set(files().values())
     environ = os.environ | {"OPEN_PRUNE_ROOT": str(tmp_path), "OPEN_PRUNE_DATA": str(tmp_path)}
     check = (
         "\nassert run.mask().density == 0.1\nassert same.path == run.path\nassert len(curve) == 4\n"
