@@ -16,7 +16,7 @@ from foundations.tensors import digest, load_tensors
 from training.state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from torch import Tensor
 
@@ -103,10 +103,15 @@ def _unwrapped(stored: Any, path: Path) -> dict[str, Tensor]:  # noqa: ANN401 - 
             f"one of its entries, called {' or '.join(_WRAPPERS)}."
         )
     tensors: dict[str, Tensor] = {str(name): value for name, value in stored.items()}
-    for prefix in _PREFIXES:
-        while all(name.startswith(prefix) for name in tensors):
-            tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
+    while (prefix := _common_prefix(tensors)) is not None:
+        tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
     return tensors
+
+
+def _common_prefix(names: Collection[str]) -> str | None:
+    """What a wrapper of torch has put before all of these names."""
+    common = (prefix for prefix in _PREFIXES if all(name.startswith(prefix) for name in names))
+    return next(common, None)
 
 
 def _renamed(stored: Mapping[str, Tensor], rename: Sequence[str]) -> dict[str, Tensor]:

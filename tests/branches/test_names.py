@@ -17,6 +17,7 @@ from foundations.description import BranchDesc, Description, RunRef, decode
 from foundations.steps import Step
 from models.presets import preset
 from training.description import TrainDesc
+from training.imported import ImportDesc
 
 
 def _train(name: str, **flags: object) -> TrainDesc:
@@ -42,6 +43,12 @@ FOLDER = {
     "folder_digest": "0123456789abcdef" * 4,
     "image_size": 32,
 }
+
+
+def _imported(**flags: object) -> ImportDesc:
+    content = "0123456789abcdef" * 4
+    return ImportDesc.from_flat(preset("cifar_resnet_20") | {"content": content} | flags)
+
 
 NAMES: dict[str, tuple[Description, str]] = {
     "digits_lenet": (DIGITS, "train_40262311f5b08ec9"),
@@ -107,6 +114,8 @@ NAMES: dict[str, tuple[Description, str]] = {
         "train_231100636e1684a9",
     ),
     "folder": (_train("cifar_resnet_20", **FOLDER), "train_2228fe8d9057120f"),
+    "import": (_imported(), "import_1a47594d2a09a8f3"),
+    "import, before training": (_imported(import_step=Step(0)), "import_b682f6be42568dc8"),
     "oneshot": (PRUNED, "oneshot_778ca274c83c1312"),
     "oneshot, random to 95 %": (
         BranchDesc(parent=DIGITS, branch=Oneshot(strategy="random", prune_fraction=0.95)),
@@ -187,6 +196,8 @@ def test_two_ways_to_say_the_same_have_one_name(same: TrainDesc) -> None:
     assert same.name == DIGITS.name
     half = _train("digits_lenet", apex_fp16=True)
     assert half.name == _train("digits_lenet", numerics="bfloat16").name
+    wherever = _imported(path="anywhere", rename=("a=b",), import_step=Step(160))
+    assert wherever.name == _imported().name
     there = _train("cifar_resnet_20", **FOLDER)
     assert there.name == _train("cifar_resnet_20", **FOLDER | {"folder": "elsewhere"}).name
 
