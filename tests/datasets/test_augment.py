@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -101,6 +103,79 @@ def test_reflected_corners_of_a_rotated_image_are_not_black() -> None:
     degrees = torch.tensor([10.0, -30.0, 45.0])
     assert rotated(images, degrees, "reflect").eq(200).all()
     assert rotated(images, degrees, "zero").eq(0).any()
+
+
+def slowly_bent(image: Tensor, degrees: float, factors: tuple[float, float]) -> Tensor:
+    """One image (H, W, C), rotated and then stretched: each pixel by itself, in float64."""
+    height, width, channels = image.shape
+    angle = math.radians(degrees)
+    padded = np.zeros((height + 2, width + 2, channels))
+    padded[1:-1, 1:-1] = image.numpy()
+    found = np.zeros((height, width, channels))
+    for row, column in np.ndindex(height, width):
+        x = (column - (width - 1) / 2) / factors[0]
+        y = (row - (height - 1) / 2) / factors[1]
+        across = math.cos(angle) * x - math.sin(angle) * y + (width - 1) / 2
+        down = math.sin(angle) * x + math.cos(angle) * y + (height - 1) / 2
+        left, top = math.floor(across), math.floor(down)
+        for near, far in itertools.product((0, 1), repeat=2):
+            part = (1 - abs(down - top - near)) * (1 - abs(across - left - far))
+            if -1 <= top + near <= height and -1 <= left + far <= width:
+                found[row, column] += part * padded[top + near + 1, left + far + 1]
+    return torch.from_numpy(found)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.integers(4, 9),
+    st.integers(4, 9),
+    st.floats(-30, 30, width=32),
+    st.floats(0.75, 1.25, width=32),
+    st.floats(0.75, 1.25, width=32),
+)
+def test_rotating_and_stretching_equal_a_slow_reference(
+    height: int, width: int, degrees: float, wide: float, high: float
+) -> None:
+    """Within the rounding to a level, borders included, for any size."""
+    keyed = torch.Generator().manual_seed(height * width)
+    image = torch.randint(0, 256, (height, width, 3), dtype=torch.uint8, generator=keyed)
+    stretch = torch.tensor([[wide, high], [1.0, 1.0]])
+    found = rotated(torch.stack([image, image]), torch.tensor([degrees, 0.0]), "zero", stretch)
+    expected = slowly_bent(image, degrees, (wide, high))
+    assert (found[0].double() - expected).abs().max() < 0.51
+    assert torch.equal(found[1], image)
+
+
+def test_a_stretched_image_keeps_its_center_and_its_size() -> None:
+    """Twice as wide shows the middle half; half as high has black above and below."""
+    image = torch.arange(64, dtype=torch.uint8).view(1, 8, 8, 1)
+    wide = rotated(image, torch.zeros(1), "zero", torch.tensor([[2.0, 1.0]]))
+    assert wide.shape == image.shape
+    assert wide[0, 0, :, 0].tolist() == [2, 2, 3, 3, 4, 4, 5, 5]  # 1.75, 2.25, 2.75, ...
+    high = rotated(image + 100, torch.zeros(1), "zero", torch.tensor([[1.0, 0.5]]))
+    assert high[0, :2].eq(0).all()
+    assert high[0, 6:].eq(0).all()
+    assert high[0, 2:6].ne(0).all()
+
+
+def test_angles_depend_on_labels_and_factors_cover_their_range() -> None:
+    """Labels 1 and 7 turn half as far; the other draws stay what they are without labels."""
+    both = ((1, 7.5), (7, 7.5))
+    full = Augmentation(crop=2, rotation=15, rotation_labels=both, stretch=0.2)
+    labels = torch.arange(20_000) % 10
+    draws = draw(full, 20_000, order_seed=3, epoch=0, labels=labels)
+    plain = draw(Augmentation(crop=2, rotation=15), 20_000, order_seed=3, epoch=0)
+    small = (labels == 1) | (labels == 7)
+    torch.testing.assert_close(draws.degrees[small], plain.degrees[small] / 2)
+    assert torch.equal(draws.degrees[~small], plain.degrees[~small])
+    assert 7.4 < draws.degrees[small].abs().max() <= 7.5
+    assert torch.equal(draws.down, plain.down)
+    assert draws.stretch is not None
+    for factors in draws.stretch.T:
+        assert 0.8 <= factors.min() < 0.801
+        assert 1.199 < factors.max() <= 1.2
+        assert abs(factors.mean() - 1) < 0.005
+    assert abs(torch.corrcoef(draws.stretch.T)[0, 1]) < 0.03
 
 
 def test_draws_cover_all_offsets_and_angles() -> None:

@@ -10,6 +10,7 @@ import pytest
 from datasets import DATASETS
 from datasets.dataset import Augmentation
 from datasets.hparams import DatasetHparams
+from datasets.normalizations import named
 from foundations.errors import UserError
 
 MNIST = DatasetHparams(dataset_name="mnist", batch_size=128)
@@ -35,6 +36,13 @@ MNIST = DatasetHparams(dataset_name="mnist", batch_size=128)
         {"augment_crop": -1},
         {"augment_crop_mode": "wrap"},
         {"augment_rotation": 181.0},
+        {"augment_stretch": 1.0},
+        {"augment_rotation_labels": "1:7.5"},
+        {"augment_rotation_labels": "1=7.5,1=9"},
+        {"augment_rotation_labels": "1=181"},
+        {"augment_rotation_labels": ""},
+        {"normalize": "svhn"},
+        {"normalize": "cifar"},
         {"image_size": 32},
         {"folder": "/images"},
         {"folder_digest": "0" * 64},
@@ -59,6 +67,38 @@ def test_a_reflected_padding_must_be_smaller_than_the_image() -> None:
     replace(MNIST, augment_crop=28)
     with pytest.raises(UserError, match=r"augment_crop=28.*28x28"):
         replace(MNIST, augment_crop=28, augment_crop_mode="reflect")
+
+
+def test_angles_of_labels_have_one_spelling_and_known_labels() -> None:
+    """The same angles are the same run; a label that no image has is a mistake."""
+    spelled = replace(MNIST, augment_rotation_labels=" 7=07.50, 1=7.5")
+    assert spelled.augment_rotation_labels == "1=7.5,7=7.5"
+    assert spelled.augmented(Augmentation()).rotation_labels == ((1, 7.5), (7, 7.5))
+    with pytest.raises(UserError, match="the label 10, which is not allowed: there are 10 classes"):
+        replace(MNIST, augment_rotation_labels="10=5")
+    with pytest.raises(UserError, match="augment_rotation_labels"):
+        replace(spelled, unsupervised_labels="rotation")
+
+
+def test_gray_images_can_be_normalized_by_a_half_and_not_by_colors() -> None:
+    """Three means do not fit one channel."""
+    assert named("half", 1) == ((0.5,), (0.5,))
+    assert named("half", 3) == ((0.5,) * 3, (0.5,) * 3)
+    assert named("cifar", 3)[1] == (0.2023, 0.1994, 0.2010)
+    replace(MNIST, normalize="half")
+    replace(MNIST, dataset_name="cifar10", normalize="cifar100")
+    with pytest.raises(UserError, match="3 channels, and these images have 1"):
+        replace(MNIST, normalize="imagenet")
+
+
+def test_a_streamed_data_set_may_be_given_a_place_and_no_size() -> None:
+    """Its images are brought to the size that its recipe has."""
+    plain = replace(MNIST, dataset_name="imagenet")
+    assert replace(plain, folder="/images").canonical() == plain.canonical()
+    with pytest.raises(UserError, match="image_size=32 is not allowed"):
+        replace(plain, image_size=32)
+    with pytest.raises(UserError, match="64 hex digits"):
+        replace(plain, folder_digest="abc")
 
 
 def test_an_image_folder_needs_a_path_or_a_checksum() -> None:

@@ -44,6 +44,26 @@ def test_files_and_caches_are_found(tmp_path: Path) -> None:
     assert FILES[0] in found["mnist"].lacks
 
 
+def test_a_part_of_a_streamed_data_set_says_how_many_classes_it_has(tmp_path: Path) -> None:
+    """Its folders are counted, its images are not."""
+    for number in range(3):
+        (tmp_path / "imagenet" / "train" / f"n{number}").mkdir(parents=True)
+    found = {entry.name: entry for entry in status(tmp_path)}
+    assert not found["imagenet"].present
+    assert "val" in found["imagenet"].lacks[0]
+    (tmp_path / "imagenet" / "val").mkdir()
+    (tmp_path / "tinyimagenet" / "train").mkdir(parents=True)
+    (tmp_path / "tinyimagenet" / "val").mkdir()
+    found = {entry.name: entry for entry in status(tmp_path)}
+    assert found["imagenet"].present
+    assert found["imagenet"].where == f"{tmp_path / 'imagenet'} (3 of 1,000 classes)"
+    assert found["tinyimagenet2"].where == f"{tmp_path / 'tinyimagenet'} (0 of 200 classes)"
+    for number in range(3, 1000):
+        (tmp_path / "imagenet" / "train" / f"n{number}").mkdir()
+    (whole,) = (entry for entry in status(tmp_path) if entry.name == "imagenet")
+    assert whole.where == str(tmp_path / "imagenet")
+
+
 def test_listing_and_parsing_import_nothing_heavy() -> None:
     """Help must answer at once: no torch, numpy, PIL or scikit-learn."""
     code = (
