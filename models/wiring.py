@@ -124,7 +124,8 @@ def groups(wiring: Wiring, coupling: str) -> tuple[Group, ...]:
         coupling: ``grouped``: a channel with all that are added to it (a label is a group);
             ``inner``: only channels that nothing is added to; ``independent``: each channel of
             each layer by itself, whatever depends on it. The network's outputs are in none, and
-            protected channels in the last alone.
+            protected channels in the last alone. A cut channel is 0 for whatever reads it, but
+            behind a function that is not 0 at 0, such as the sigmoid, where it is a constant.
 
     Returns:
         In the network's order, by the first layer and channel of each group.

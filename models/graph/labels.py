@@ -47,19 +47,18 @@ def protected(flow: Flow, network: nn.Module) -> Wires:
         for wires in (step.sources, step.outputs)
     ]
     # A column of weights that reads a channel in one call and a constant in another lives on.
-    found += [np.ravel(pair) for pair in _called_again(flow) if (np.stack(pair) < 0).any()]
+    again = (np.stack(pair) for pair in _called_again(flow))
+    found += [calls[:, (calls < 0).any(0)].ravel() for calls in again]
     return _wires(found)
 
 
 def outputs(flow: Flow) -> Wires:
-    """Wires that the network's output is made of, with no layer between that is known."""
+    """Wires whose labels the network's output has, if through unknown operations."""
     found: set[int] = set()
     for step in reversed(flow.steps):
         read = step.kind == "opaque" and int(step.outputs[0]) in found
         if step.kind == "output" or read:
             found.update(step.sources.ravel().tolist())
-        elif step.elementwise:
-            found.update(step.sources[:, np.isin(step.outputs, list(found))].ravel().tolist())
     return _wires([np.array(sorted(found), dtype=np.int64)])
 
 

@@ -201,6 +201,28 @@ def test_a_gated_network_compiles() -> None:
     torch.testing.assert_close(compiled(x), closed(x))
 
 
+class _InPlace(nn.Module):
+    """Reads what a ReLU overwrote."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 2, 8), nn.Linear(2, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = cast("Tensor", self.conv(x)).flatten(1)
+        y.relu_()
+        return cast("Tensor", self.fc(y))
+
+
+def test_a_gate_after_an_activation_in_place() -> None:
+    """Whoever reads the tensor that was overwritten reads what the gate lets through."""
+    network = drawn(_InPlace())
+    closed, x = _gated(network), images(8)
+    assert torch.equal(closed(x), network(x))
+    closed.get_buffer("gates.relu").zero_()
+    assert torch.equal(closed(x), network.get_parameter("fc.bias").expand(8, 2))
+
+
 class _Shifted(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -201,6 +201,53 @@ def test_a_norm_behind_a_sum_is_silenced_with_all_that_is_added() -> None:
     assert both["blocks.1.bn1"].tolist() == first.tolist()
 
 
+def test_behind_a_sigmoid_nothing_is_silent() -> None:
+    """The sigmoid of 0 is a half, which a norm behind it goes on shifting."""
+    after = [nn.BatchNorm2d(2), nn.Sigmoid(), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(72, 2)]
+    wires = wiring(nn.Sequential(nn.Conv2d(3, 2, 3), *after), SHAPE)
+    gone = silenced(wires, {"0": np.array([True, False])})
+    assert {name: cut.tolist() for name, cut in gone.items()} == {
+        "1": [True, False],
+        "3": [False, False],
+    }
+
+
+def test_channels_around_convolutions_in_groups_are_protected() -> None:
+    """But those of the layer that reads them are not."""
+    wires = wiring(NETWORKS["grouped"](), SHAPE)
+    around = {*wires.producers["stem"], *wires.producers["grouped"]}
+    assert around <= wires.protected
+    assert {layer for group in groups(wires, "grouped") for layer, _ in group} == {"last"}
+    assert len(groups(wires, "independent")) == 4 + 6 + 3
+
+
+def test_an_unknown_operation_at_the_end_makes_outputs() -> None:
+    """The layer before a softmax is the output layer."""
+    wires = wiring(nn.Sequential(nn.Flatten(), nn.Linear(192, 2), nn.Softmax(1)), SHAPE)
+    assert groups(wires, "independent") == ()
+    assert set(wires.producers["1"].tolist()) <= wires.outputs
+
+
+class _Padded(nn.Module):
+    """A convolution that reads four channels, then two and constants."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.twice, self.fc = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 2, 1), nn.Linear(2, 2)
+
+    def forward(self, x: Tensor) -> Any:
+        x = self.stem(x).relu()
+        part = functional.pad(x[:, :2], (0, 0, 0, 0, 0, 2), value=1.0)
+        return self.fc((self.twice(x) + self.twice(part)).mean((2, 3)))
+
+
+def test_a_column_that_reads_a_constant_in_another_call_is_protected() -> None:
+    """It lives on when the channel is cut."""
+    wires = wiring(_Padded(), SHAPE)
+    protected = [label in wires.protected for label in wires.producers["stem"].tolist()]
+    assert protected == [False, False, True, True]
+
+
 class _Made(nn.Module):
     """A convolution of four channels, something, a linear layer."""
 
