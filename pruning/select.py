@@ -1,9 +1,10 @@
 """Which n of the scores go: exactly n, the lowest or the highest, ties by position.
 
 Sorting 25 million scores to find one threshold does too much. A sample says between which two
-scores the threshold lies, with room to spare; one pass counts what lies before them and takes out
-the few between; one more writes the result. If the sample misled, the search goes on in the part it
-missed: only time is lost, the result is exact whatever the sample.
+scores the threshold lies, with room to spare. One pass then keeps what lies after the first of
+them, and remembers the few between, which are settled when the threshold among them is known. If
+the sample misled, the search goes on in the part it missed: only time is lost, the result is exact
+whatever the sample.
 
 Values on the CPU are handled as numpy arrays, whose comparisons and counts are several times faster
 than torch's; on a device they are tensors. Both know the operators used here, so the
@@ -16,7 +17,7 @@ import operator
 from dataclasses import dataclass
 from functools import reduce
 from math import ceil, floor, inf, isnan, sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ import torch
 from foundations.errors import RunFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from torch import Tensor
 
@@ -34,13 +35,14 @@ Array = Any
 CHUNK = 1 << 17
 """Scores handled at once on the CPU: what is computed of them stays in the cache."""
 
-STRIDE = 389
-"""One score in so many is sampled: a prime, so that no layer's dimensions are in step with it."""
+STRIDES = (3, 7, 17, 37, 67, 127, 211, 389)
+"""One score in so many is sampled, about the cube root of how many there are: then as many scores
+are left between the two. Primes, so that no layer's dimensions are in step with them."""
 
 SPARSE = 1 / 8
-"""A layer that keeps less than this has its kept scores taken out first."""
+"""Of layers that keep less than this the kept scores are taken out first."""
 
-DEVIATIONS = 4.0
+DEVIATIONS = 3.0
 """Half the width of the bracket, in standard deviations of a sample's rank."""
 
 
@@ -60,34 +62,38 @@ HIGHEST = _Order(operator.gt, operator.ge, operator.lt, operator.le, -1.0)
 
 
 @dataclass(frozen=True)
-class _Layer:
-    """A layer's scores and which are kept; of a sparse layer, the kept scores alone."""
+class _Group:
+    """A layer, or small layers one after another; of sparse ones, the kept entries alone."""
 
+    shapes: Mapping[str, torch.Size]
     scores: Array
     kept: Array
     count: int
     """How many are kept."""
     target: Array
-    """Where it is written down in the end what is kept."""
+    """Where it is written down what stays."""
     positions: Array | None
-    """Which entries of ``target`` these are, if they are not all."""
+    """Which entries of the layers these are, if they are not all."""
 
 
 @dataclass(frozen=True)
 class _Piece:
-    """A stretch of a layer's scores; ``kept`` is a view, written to in the end."""
+    """A stretch of a group, as views; ``target`` is written to."""
 
+    group: _Group
     scores: Array
     kept: Array
-    whole: bool
-
-    def count(self, flags: Array) -> int:
-        """How many kept scores are flagged."""
-        return _count(self.among_kept(flags))
+    target: Array
 
     def among_kept(self, flags: Array) -> Array:
         """The flags of kept scores, the others false."""
-        return flags if self.whole else flags & self.kept
+        return flags if self.group.count == len(self.group.kept) else flags & self.kept
+
+    def check(self) -> None:
+        """Refuse scores that are not numbers."""
+        # The largest is NaN where any score is: one fast pass; only a hit is looked at closely.
+        if isnan(self.scores.max()):
+            _refuse_nan(self.group)
 
 
 def cut(
@@ -110,22 +116,17 @@ def cut(
         RunFailedError: The score of a kept entry is not a number; names the layer.
     """
     _check_shapes(scores, kept)
-    after = {name: _copied(kept[name]) for name in sorted(kept)}
-    layers = _layers(scores, after)
-    available = sum(layer.count for layer in layers)
+    groups = _groups(scores, kept)
+    pieces = [piece for group in groups for piece in _pieces(group)]
+    available = sum(group.count for group in groups)
     if not 0 <= count <= available:
         raise ValueError(f"{count} entries cannot be cut of {available} that are kept.")
-    if count == available:
-        return {name: torch.zeros_like(tensor) for name, tensor in after.items()}
-    if count > 0:
-        order = HIGHEST if highest else LOWEST
-        pieces = [piece for layer in layers for piece in _pieces(layer)]
-        threshold, ties = _threshold(pieces, count, available, order)
-        _write(pieces, threshold, ties, order)
-        for layer in layers:
-            if layer.positions is not None:
-                layer.target[layer.positions] = layer.kept
-    return after
+    if count in {0, available}:
+        for piece in pieces:
+            piece.check()
+        return {n: torch.zeros_like(keep) if count else _copied(keep) for n, keep in kept.items()}
+    _write(pieces, available, count, HIGHEST if highest else LOWEST)
+    return {name: tensor for group in groups for name, tensor in _results(group)}
 
 
 def _check_shapes(scores: Mapping[str, Tensor], kept: Mapping[str, Tensor]) -> None:
@@ -134,30 +135,45 @@ def _check_shapes(scores: Mapping[str, Tensor], kept: Mapping[str, Tensor]) -> N
         raise ValueError("Scores and mask differ in their names or shapes.")
 
 
-def _layers(scores: Mapping[str, Tensor], kept: Mapping[str, Tensor]) -> list[_Layer]:
-    """The layers of which something is kept, in order, in one floating type, without NaN."""
+def _groups(scores: Mapping[str, Tensor], kept: Mapping[str, Tensor]) -> list[_Group]:
+    """The layers in order, in one floating type; small ones together, as each call costs."""
     dtype = reduce(torch.promote_types, (tensor.dtype for tensor in scores.values()), torch.float32)
-    layers = []
-    for name, tensor in kept.items():
-        if tensor.numel():
-            layer = _layer(_flat(scores[name].to(dtype)), _flat(tensor))
-            _refuse_nan(name, layer)
-            layers.append(layer)
-    return layers
+    names: list[list[str]] = []
+    size = 0
+    for name in sorted(kept):
+        size += kept[name].numel()
+        if not names or size > CHUNK:
+            names.append([])
+            size = kept[name].numel()
+        names[-1].append(name)
+    return [_group([(name, scores[name].to(dtype), kept[name]) for name in some]) for some in names]
 
 
-def _layer(scores: Array, target: Array) -> _Layer:
-    count = _count(target)
-    if count >= SPARSE * len(target):
-        return _Layer(scores, target, count, target, None)
-    positions = _positions(target)
-    return _Layer(scores[positions], target[positions], count, target, positions)
+def _group(layers: Sequence[tuple[str, Tensor, Tensor]]) -> _Group:
+    shapes = {name: keep.shape for name, _, keep in layers}
+    scores = _joined([_flat(values) for _, values, _ in layers])
+    kept = _joined([_flat(keep) for _, _, keep in layers])
+    count, positions = _count(kept), None
+    if count < SPARSE * len(kept):
+        positions = _positions(kept)
+        scores, kept = scores[positions], kept[positions]
+    return _Group(shapes, scores, kept, count, _zeros(kept, len(kept)), positions)
 
 
-def _refuse_nan(name: str, layer: _Layer) -> None:
-    # The largest is NaN where any score is: one fast pass, and only a hit is looked at closely.
-    if len(layer.scores) and isnan(layer.scores.max()):
-        count = _count((layer.scores != layer.scores) & layer.kept)
+def _pieces(group: _Group) -> list[_Piece]:
+    """A group in stretches that fit the cache; on a device, where calls cost most, in one."""
+    size = len(group.scores)
+    step = CHUNK if isinstance(group.scores, np.ndarray) else max(1, size)
+    parts = (group.scores, group.kept, group.target)
+    stretches = [slice(at, at + step) for at in range(0, size, step)]
+    return [_Piece(group, *(part[at] for part in parts)) for at in stretches]
+
+
+def _refuse_nan(group: _Group) -> None:
+    missing = _positions((group.scores != group.scores) & group.kept)
+    places = missing if group.positions is None else group.positions[missing]
+    for name, at in _stretches(group):
+        count = _count((places >= at.start) & (places < at.stop))
         if count:
             raise RunFailedError(
                 f"{count} of the scores of {name!r} are not numbers (NaN), so nothing can be "
@@ -165,79 +181,124 @@ def _refuse_nan(name: str, layer: _Layer) -> None:
             )
 
 
-def _pieces(layer: _Layer) -> list[_Piece]:
-    """A layer in stretches that fit the cache; on a device, where calls cost most, in one."""
-    size = len(layer.scores)
-    step = CHUNK if isinstance(layer.scores, np.ndarray) else max(1, size)
-    stretches = [slice(at, at + step) for at in range(0, size, step)]
-    views = [(layer.scores[stretch], layer.kept[stretch]) for stretch in stretches]
-    return [_Piece(scores, kept, whole=layer.count == size) for scores, kept in views]
+def _stretches(group: _Group) -> Iterator[tuple[str, slice]]:
+    """Where each layer of a group begins and ends."""
+    start = 0
+    for name, shape in group.shapes.items():
+        yield name, slice(start, start + shape.numel())
+        start += shape.numel()
 
 
-def _threshold(
-    pieces: Sequence[_Piece], count: int, available: int, order: _Order
-) -> tuple[float, int]:
-    """The score at which cutting ends, and how many of those equal to it are cut."""
-    low, high = _bracket(pieces, count / available, order)
+def _results(group: _Group) -> Iterator[tuple[str, Tensor]]:
+    """What stays of each layer, in tensors that share no memory."""
+    flat = group.target
+    if group.positions is not None:
+        flat = _zeros(flat, sum(shape.numel() for shape in group.shapes.values()))
+        flat[group.positions] = group.target
+    for name, at in _stretches(group):
+        tensor = _tensor(flat[at]).reshape(group.shapes[name])
+        yield name, tensor if len(group.shapes) == 1 else tensor.clone()
+
+
+def _write(pieces: Sequence[_Piece], available: int, count: int, order: _Order) -> None:
+    """Write down what stays when ``count`` are cut of what is ``available``, neither none nor all.
+
+    Whatever goes through the scores first finds any that are not numbers.
+    """
+    low, high = _bracket(_sample(pieces), count / available, order)
     while True:
         edge = low
         if low != high:
-            upto, inside = _between(pieces, low, high, order)
-            rank = count - upto
-            if 0 < rank <= len(inside):
-                found = _kth(inside, rank, order.sign)
-                return found, rank - _count(order.before(inside, found))
+            between = [_between(piece, low, high, order) for piece in pieces]
+            rank = count - (available - sum(found.after for found in between))
+            values = _joined([found.values for found in between])
+            if 0 < rank <= len(values):
+                _settle(pieces, between, values, rank, order)
+                return
             edge = high if rank > 0 else low
-        before, upto = _ranks(pieces, edge, order)
-        if before < count <= upto:
-            return edge, count - before
+        equal = [_equal(piece, edge, order) for piece in pieces]
+        ties = count - (available - sum(found.after + found.equal for found in equal))
+        if 0 < ties <= sum(found.equal for found in equal):
+            _cut_first(pieces, equal, ties)
+            return
         # The sample misled. Now it is known on which side of the edge the threshold lies.
-        low, high = (edge, order.sign * inf) if count > upto else (-order.sign * inf, edge)
+        low, high = (edge, order.sign * inf) if ties > 0 else (-order.sign * inf, edge)
 
 
-def _bracket(pieces: Sequence[_Piece], share: float, order: _Order) -> tuple[float, float]:
+def _sample(pieces: Sequence[_Piece]) -> Array:
+    """Some of the kept scores."""
+    total = sum(len(piece.scores) for piece in pieces)
+    stride = next((stride for stride in STRIDES if stride**3 >= total), STRIDES[-1])
+    return _joined([piece.scores[::stride][piece.kept[::stride]] for piece in pieces])
+
+
+def _bracket(sample: Array, share: float, order: _Order) -> tuple[float, float]:
     """Two scores between which, or at which, the threshold is most likely to lie."""
-    sample = _sorted([piece.scores[::STRIDE][piece.kept[::STRIDE]] for piece in pieces], order.sign)
     size = len(sample)
     width = DEVIATIONS * sqrt(size * share * (1 - share)) + DEVIATIONS
     first, last = floor(size * share - width), ceil(size * share + width)
-    low = float(sample[first]) if 0 <= first < size else -inf
-    high = float(sample[last]) if last < size else inf
-    return order.sign * low, order.sign * high
+    low = _kth(sample, first + 1, order.sign) if 0 <= first < size else -order.sign * inf
+    high = _kth(sample, last + 1, order.sign) if last < size else order.sign * inf
+    return low, high
 
 
-def _between(pieces: Sequence[_Piece], low: float, high: float, order: _Order) -> tuple[int, Array]:
-    """How many kept scores come up to ``low``, and those strictly between it and ``high``."""
-    upto, inside = 0, []
-    for piece in pieces:
-        is_upto = piece.among_kept(order.upto(piece.scores, low))
-        before_high = piece.among_kept(order.before(piece.scores, high))
-        upto += _count(is_upto)
-        inside.append(piece.scores[before_high ^ is_upto])
-    return upto, _joined(inside)
+class _Between(NamedTuple):
+    """What of a piece lies between two scores."""
+
+    after: int
+    """How many lie after the first."""
+    positions: Array
+    values: Array
 
 
-def _ranks(pieces: Sequence[_Piece], score: float, order: _Order) -> tuple[int, int]:
-    """How many kept scores come before this one, and how many up to it."""
-    before = upto = 0
-    for piece in pieces:
-        before += piece.count(order.before(piece.scores, score))
-        upto += piece.count(order.upto(piece.scores, score))
-    return before, upto
+def _between(piece: _Piece, low: float, high: float, order: _Order) -> _Between:
+    """What lies between; of the piece stays, for now, all after ``low``."""
+    piece.check()
+    after = piece.among_kept(order.after(piece.scores, low))
+    piece.target[:] = after
+    positions = _positions(after & order.before(piece.scores, high))
+    return _Between(_count(after), positions, piece.scores[positions])
 
 
-def _write(pieces: Sequence[_Piece], threshold: float, ties: int, order: _Order) -> None:
-    """Cut all before the threshold, and the first ``ties`` of those equal to it."""
-    for piece in pieces:
-        equal = piece.among_kept(piece.scores == threshold) if ties else None
-        here = _count(equal) if ties else 0
-        if ties and here <= ties:
-            piece.kept[:] &= order.after(piece.scores, threshold)
-        else:
-            piece.kept[:] &= order.since(piece.scores, threshold)
-            if ties:
-                piece.kept[_positions(equal)[:ties]] = False
-        ties -= min(here, ties)
+def _settle(
+    pieces: Sequence[_Piece], between: Sequence[_Between], values: Array, rank: int, order: _Order
+) -> None:
+    """Of what lies between, cut the first ``rank``."""
+    threshold = _kth(values, rank, order.sign)
+    ties = rank - _count(order.before(values, threshold))
+    for piece, found in zip(pieces, between, strict=True):
+        stays = order.since(found.values, threshold)
+        equal = _positions(found.values == threshold)[:ties]
+        stays[equal] = False
+        piece.target[found.positions] = stays
+        ties -= len(equal)
+
+
+class _Equal(NamedTuple):
+    """What of a piece equals a score."""
+
+    after: int
+    """How many lie after it."""
+    equal: int
+    flags: Array
+
+
+def _equal(piece: _Piece, edge: float, order: _Order) -> _Equal:
+    """What equals the edge; of the piece stays, for now, all after it."""
+    piece.check()
+    after = piece.among_kept(order.after(piece.scores, edge))
+    piece.target[:] = after
+    flags = piece.among_kept(piece.scores == edge)
+    return _Equal(_count(after), _count(flags), flags)
+
+
+def _cut_first(pieces: Sequence[_Piece], equal: Sequence[_Equal], ties: int) -> None:
+    """Of equal scores, cut the first; the others stay."""
+    for piece, found in zip(pieces, equal, strict=True):
+        if found.equal > ties:
+            piece.target[:] |= found.flags
+            piece.target[_positions(found.flags)[:ties]] = False
+        ties -= min(ties, found.equal)
 
 
 # What numpy and torch spell differently. Torch's own threads are not used on the CPU: on a busy
@@ -245,14 +306,21 @@ def _write(pieces: Sequence[_Piece], threshold: float, ties: int, order: _Order)
 
 
 def _copied(tensor: Tensor) -> Tensor:
-    if tensor.device.type == "cpu":
-        return torch.from_numpy(np.array(tensor.numpy(), order="C"))
     return tensor.clone(memory_format=torch.contiguous_format)
 
 
 def _flat(tensor: Tensor) -> Array:
     flat = tensor.detach().reshape(-1)
     return flat.numpy() if flat.device.type == "cpu" else flat
+
+
+def _tensor(flags: Array) -> Tensor:
+    return torch.from_numpy(flags) if isinstance(flags, np.ndarray) else flags
+
+
+def _zeros(like: Array, size: int) -> Array:
+    """All false."""
+    return np.zeros(size, bool) if isinstance(like, np.ndarray) else like.new_zeros(size)
 
 
 def _count(flags: Array) -> int:
@@ -264,18 +332,16 @@ def _positions(flags: Array) -> Array:
 
 
 def _joined(parts: Sequence[Array]) -> Array:
+    if len(parts) == 1:
+        return parts[0]
     return np.concatenate(parts) if isinstance(parts[0], np.ndarray) else torch.cat(list(parts))
-
-
-def _sorted(parts: Sequence[Array], sign: float) -> Array:
-    values = _joined(parts) * sign
-    return np.sort(values) if isinstance(values, np.ndarray) else values.sort().values
 
 
 def _kth(values: Array, rank: int, sign: float) -> float:
     """The value that is ``rank``-th, counted from 1, in ascending order if ``sign`` is 1."""
+    rank = rank if sign > 0 else len(values) + 1 - rank
     if isinstance(values, np.ndarray):
         # Not np.partition: it takes far longer where most values are equal.
-        return sign * float(torch.from_numpy(values * sign).kthvalue(rank).values)
+        return float(torch.from_numpy(values).kthvalue(rank).values)
     # On CUDA, kthvalue is not among the deterministic operations; these are few.
-    return sign * float((values * sign).sort().values[rank - 1])
+    return float(values.sort().values[rank - 1])
