@@ -266,10 +266,13 @@ def setting_of(model: str, options: Options, profile: str) -> Setting:
 
 def mask_of(setting: Setting) -> dict[str, Tensor]:
     """80 % of the smallest weights of the initialization cut."""
+    from pruning.hparams import PruningHparams
     from pruning.prune import prune
+    from pruning.subject import Subject
 
     weights = setting.initialization(setting.initialization_seed)
-    return dict(prune(setting.network(), weights, strategy="magnitude", fraction=0.8).mask)
+    hparams = PruningHparams(strategy="magnitude", prune_fraction=0.8)
+    return dict(prune(Subject(setting.network(), hparams), weights).mask)
 
 
 def engine_of(model: str, options: Options, profile: str, mask: Mapping[str, Tensor]) -> Engine:

@@ -8,6 +8,11 @@ KINDS: Registry[type] = Registry(
         "train": "training.description:TrainDesc",
         "import": "training.imported:ImportDesc",
         "oneshot": "branches.oneshot:Oneshot",
+        "lottery_rewind": "branches.lottery_rewind:LotteryRewind",
+        "shuffle": "branches.shuffle:Shuffle",
+        "reinit": "branches.reinit:Reinit",
+        "layer_matched": "branches.layer_matched:LayerMatched",
+        "invert": "branches.invert:Invert",
     },
 )
 """What each kind of run is: training jobs, imported weights, and the branches, a line each."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from foundations.description import BranchDesc, BranchHparams, Description, RunRef
+from foundations.steps import Step
 from training.description import TrainDesc
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Branch(BranchHparams):
-    """Base of all branches. A new one states its ``kind`` and the two functions below.
+    """Base of all branches. A new one states its ``kind``, ``asks`` and ``start``.
 
     Its fields become flags, its docstring the help of the command, and both its name and its
     directory follow from them.
@@ -34,13 +35,52 @@ class Branch(BranchHparams):
         """The states that this branch needs, each with its step; they are made if missing."""
 
     @abstractmethod
-    def start(self, states: Sequence[State], setting: Setting) -> Start:
+    def start(
+        self,
+        parent: Description,
+        states: Sequence[State],
+        setting: Setting,
+    ) -> Start:
         """What training begins from.
 
         Args:
+            parent: What the branch grows on.
             states: The states asked for, in that order.
             setting: The recipe of this run, its replicate, its data and where to compute.
         """
+
+    def begins(self, parent: Description) -> Step:  # noqa: ARG002 - the interface's
+        """Where the schedule of the branch begins: by default at its beginning."""
+        return Step()
+
+    def origin(self, parent: Description) -> RunRef:
+        """The state that the values of its weights come from, before anything was pruned.
+
+        A random mask is put on these values: by default those of the oldest ancestor at the step
+        at which the branch begins.
+        """
+        return RunRef(oldest(parent), step=self.begins(parent))
+
+
+def begins(description: Description) -> Step:
+    """The step at which a run begins to train."""
+    if isinstance(description, BranchDesc):
+        return branch_of(description).begins(description.parent)
+    return Step()
+
+
+def origin(description: Description) -> RunRef:
+    """The state, dense, that the values of a run's first weights come from."""
+    if isinstance(description, BranchDesc):
+        return branch_of(description).origin(description.parent)
+    return RunRef(description, step=begins(description))
+
+
+def oldest(description: Description) -> Description:
+    """The run at the beginning of a lineage, which grew on no other."""
+    while isinstance(description, BranchDesc):
+        description = description.parent
+    return description
 
 
 def branch_of(description: BranchDesc) -> Branch:

@@ -251,7 +251,8 @@ class _Work:
             if isinstance(description, BranchDesc):
                 for state in states:
                     self.setting.check_fits(state.weights)
-                start = branch_of(description).start(states, self.setting)
+                branch = branch_of(description)
+                start = branch.start(description.parent, states, self.setting)
             else:
                 start = start_of(description, self.setting)
             self._check_begin(start.state.iteration)

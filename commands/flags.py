@@ -235,13 +235,19 @@ def _constructors(find_run: FindRun | None) -> ConstructorRegistry:
             raise ValueError("no run can be named here")
         return find_run(text)
 
+    def runs_of(text: str) -> tuple[RunRef, ...]:
+        found = (run_of(part.strip()) for part in text.split(",") if part.strip())
+        return tuple(run for run in found if run is not None)
+
     registry = ConstructorRegistry()
     kinds: dict[object, tuple[str, Callable[[str], object]]] = {
         Step: ("STEP", Step.parse),
         Step | None: ("STEP", _optional(Step.parse)),
         tuple[Step, ...]: ("STEP,STEP", parse_steps),
         tuple[int, ...]: ("INT,INT", _tuple_of(int)),
+        tuple[float, ...]: ("FLOAT,FLOAT", _tuple_of(float)),
         tuple[str, ...]: ("STR,STR", _tuple_of(str)),
+        tuple[RunRef, ...]: ("RUN,RUN", runs_of),
         RunRef | None: ("RUN", run_of),
         str | None: ("STR", _optional(str)),
         int: ("INT", _number(int)),

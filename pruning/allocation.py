@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pruning.mask import LayerCount
+    from pruning.subject import Subject
 
 
 class Share(NamedTuple):
@@ -34,6 +35,11 @@ class Allocation(Protocol):
 @dataclass(frozen=True)
 class Global:
     """All layers compete: one threshold for the whole network."""
+
+    @classmethod
+    def of(cls, subject: Subject) -> Self:  # noqa: ARG003 - the interface's
+        """It has no settings."""
+        return cls()
 
     def shares(self, layers: Mapping[str, LayerCount], kept: int) -> list[Share]:
         """One share of all layers."""

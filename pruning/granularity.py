@@ -7,7 +7,7 @@ lies between (schedule, allocation, selection) counts and compares units only.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from pruning.mask import Mask
+    from pruning.subject import Subject
 
 
 class Granularity(Protocol):
@@ -22,6 +23,9 @@ class Granularity(Protocol):
 
     def units(self, mask: Mask) -> Mask:
         """Which units the mask keeps."""
+
+    def scored(self, mask: Mask) -> list[str]:
+        """The names of the weights whose scores the units' are made of."""
 
     def scores(self, scores: Mapping[str, Tensor], mask: Mask) -> Mapping[str, Tensor]:
         """The scores of the units, of the names and shapes of ``units(mask)``."""
@@ -34,9 +38,18 @@ class Granularity(Protocol):
 class Weights:
     """Every weight is a unit of its own."""
 
+    @classmethod
+    def of(cls, subject: Subject) -> Self:  # noqa: ARG003 - the interface's
+        """It has no settings."""
+        return cls()
+
     def units(self, mask: Mask) -> Mask:
         """The mask itself."""
         return mask
+
+    def scored(self, mask: Mask) -> list[str]:
+        """All of them."""
+        return list(mask)
 
     def scores(self, scores: Mapping[str, Tensor], mask: Mask) -> Mapping[str, Tensor]:  # noqa: ARG002 - the interface's
         """The scores themselves."""

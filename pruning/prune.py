@@ -5,47 +5,77 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
-from pruning.allocation import Allocation, Global
-from pruning.granularity import Granularity, Weights
+from foundations.errors import UserError, unknown
+from pruning.allocation import Global
+from pruning.choices import ALLOCATIONS, GRANULARITIES, SCHEDULES, SELECTIONS
+from pruning.criteria import UnitCriterion
+from pruning.granularity import Weights
 from pruning.mask import Mask
+from pruning.remembered import Remembered
 from pruning.report import SparsityReport, sparsity_report
-from pruning.schedule import Geometric, Schedule, count_of
-from pruning.select import cut
-from pruning.strategies import parse_strategy
+from pruning.schedule import Geometric, goal_of
+from pruning.scored import scored_by
+from pruning.selection import Exact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from torch import Tensor, nn
 
+    from pruning.allocation import Allocation
     from pruning.criteria import Criterion, ScoringData
+    from pruning.granularity import Granularity
+    from pruning.schedule import Goal, Schedule
+    from pruning.selection import Selection
+    from pruning.subject import Subject
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """What every layer keeps at least; more than a layer has kept so far, it cannot."""
+
+    count: int = 0
+    fraction: float = 0.0
+
+    def of(self, total: int) -> int:
+        """How many of ``total`` a layer keeps at least."""
+        return max(self.count, -int(-self.fraction * total // 1))
 
 
 @dataclass(frozen=True)
 class Method:
-    """A way of pruning: schedule x allocation x granularity x criterion."""
+    """A way of pruning: schedule x allocation x granularity x reduction x criterion."""
 
-    criterion: Criterion
+    criterion: Criterion | UnitCriterion
     granularity: Granularity = field(default_factory=Weights)
     allocation: Allocation = field(default_factory=Global)
     schedule: Schedule = field(default_factory=Geometric)
+    selection: Selection = field(default_factory=Exact)
     highest: bool = False
     """Cut the highest scores instead of the lowest."""
+    ignored: tuple[str, ...] = ()
+    """The beginnings of the names of layers that are not pruned."""
+    minimum: Minimum = field(default_factory=Minimum)
 
 
 class PruneReport(TypedDict):
     """What was asked for, and what became of it."""
 
     strategy: str
+    granularity: str
+    """What is counted below."""
     fraction: float
+    fraction_of: str
     iterations: int
     highest: bool
     asked: int
-    """How many entries were to be cut: the fraction of those kept before, halves up."""
+    """How many were to be cut."""
     reached: int
     """How many were."""
+    total: int
+    """How many there are that may be cut, those cut before included."""
     kept: list[int]
-    """How many were kept after each iteration."""
+    """How many were kept after each round."""
     sparsity: SparsityReport
 
 
@@ -57,50 +87,71 @@ class Pruned(NamedTuple):
 
 
 def prune(
-    network: nn.Module,
+    subject: Subject,
     weights: Mapping[str, Tensor],
     *,
-    strategy: str,
-    fraction: float,
-    iterations: int = 1,
-    highest: bool = False,
     data: ScoringData | None = None,
     seed: int = 0,
     mask: Mask | None = None,
 ) -> Pruned:
-    """Prune single weights of all layers together by a published strategy.
+    """Prune a network as the subject's hyperparameters say.
 
     Args:
-        network: Called functionally; neither its tensors nor its modes are changed.
+        subject: The network, called functionally, and how to prune it.
         weights: All parameters and buffers by name. Scoring runs on their device.
-        strategy: ``random``, ``magnitude``, ``snip10``, ``grasp10``, ``graspabs10``, ``synflow``.
-        fraction: How much is cut of what ``mask`` keeps.
-        iterations: In how many rounds, each cutting the same share of what remains.
-        highest: Cut the highest scores instead of the lowest.
         data: Examples; ``random`` and ``magnitude`` do without, ``synflow`` asks for their shape.
         seed: What random draws are keyed by.
         mask: What is kept so far; all prunable weights of the network, if nothing is given.
 
     Raises:
-        UserError: No such strategy, a fraction or number of iterations out of range, or a mask of
-            another network.
+        UserError: The choices do not go together or ask for what cannot be, or the mask is another
+            network's.
         RunFailedError: A score is not a number.
     """
-    chosen = parse_strategy(strategy)
-    start = dense(network, weights) if mask is None else mask
-    method = Method(chosen.build(), schedule=Geometric(iterations), highest=highest)
-    masks = list(rounds(method, network, weights, start, fraction=fraction, data=data, seed=seed))
+    method, hparams = method_of(subject), subject.hparams
+    start = Mask.dense(weights, subject.prunable) if mask is None else mask
+    start.check({name: tuple(weight.shape) for name, weight in weights.items()} | _gates(start))
+    start = start.to(next(iter(weights.values())).device)
+    before = _eligible(method, start)
+    goal = goal_of(hparams, before.kept, before.total)
+    masks = list(rounds(method, subject.network, weights, start, goal, data=data, seed=seed))
+    kept = [_eligible(method, mask).kept for mask in masks]
     report: PruneReport = {
-        "strategy": strategy,
-        "fraction": fraction,
-        "iterations": iterations,
-        "highest": highest,
-        "asked": count_of(start.kept, fraction),
-        "reached": start.kept - masks[-1].kept,
-        "kept": [mask.kept for mask in masks],
+        "strategy": hparams.strategy,
+        "granularity": hparams.granularity,
+        "fraction": hparams.prune_fraction,
+        "fraction_of": hparams.prune_fraction_of,
+        "iterations": len(masks),
+        "highest": hparams.prune_highest,
+        "asked": goal.before - goal.after,
+        "reached": before.kept - kept[-1],
+        "total": before.total,
+        "kept": kept,
         "sparsity": sparsity_report(masks[-1]),
     }
     return Pruned(masks[-1], report)
+
+
+def method_of(subject: Subject) -> Method:
+    """The choices that the hyperparameters name, made for this network.
+
+    Raises:
+        UserError: They do not go together, or do not fit the network.
+    """
+    hparams = subject.hparams
+    for layer in hparams.layers_to_ignore:
+        if not any(_begins(name, layer) for name in subject.prunable):
+            raise unknown("layer to ignore", layer, subject.prunable)
+    return Method(
+        criterion=scored_by(subject),
+        granularity=GRANULARITIES[hparams.granularity].of(subject),
+        allocation=ALLOCATIONS[hparams.allocation].of(subject),
+        schedule=SCHEDULES[hparams.schedule].of(subject),
+        selection=SELECTIONS[hparams.selection].of(subject),
+        highest=hparams.prune_highest,
+        ignored=hparams.layers_to_ignore,
+        minimum=Minimum(hparams.minimum_kept, hparams.minimum_fraction),
+    )
 
 
 def rounds(
@@ -108,8 +159,8 @@ def rounds(
     network: nn.Module,
     weights: Mapping[str, Tensor],
     mask: Mask,
+    goal: Goal,
     *,
-    fraction: float,
     data: ScoringData | None,
     seed: int,
 ) -> Iterator[Mask]:
@@ -117,52 +168,85 @@ def rounds(
 
     A round that cuts nothing (rounding, or a fraction of 0) does not score.
     """
-    mask = mask.to(next(iter(weights.values())).device)
-    data = None if data is None else _Remembered(data)
-    kept = method.schedule.kept(method.granularity.units(mask).kept, fraction)
-    for position, target in enumerate(kept):
-        units = method.granularity.units(mask)
+    data = None if data is None else Remembered(data)
+    for position, target in enumerate(method.schedule.kept(goal)):
+        units = _eligible(method, mask)
         if target < units.kept:
             masked = mask.apply(weights)
-            scores = method.criterion(network, masked, mask, data, (seed, position))
-            fewer = _cut(method, method.granularity.scores(scores, mask), units, target)
-            mask = method.granularity.mask(fewer, mask)
+            scores = _scores(method, network, masked, mask, data, (seed, position))
+            fewer = _cut(method, scores, units, target)
+            everything = method.granularity.units(mask)
+            mask = method.granularity.mask(Mask({**everything, **fewer}), mask)
         yield mask
 
 
-def dense(network: nn.Module, weights: Mapping[str, Tensor]) -> Mask:
-    """The mask that keeps every weight of the network that can be pruned."""
-    from models.build import prunable
+def _scores(
+    method: Method,
+    network: nn.Module,
+    weights: Mapping[str, Tensor],
+    mask: Mask,
+    data: ScoringData | None,
+    key: tuple[int, int],
+) -> Mapping[str, Tensor]:
+    """The scores of the units."""
+    if isinstance(method.criterion, UnitCriterion):
+        return method.criterion.units(network, weights, mask, method.granularity, data, key)
+    scored = Mask({name: mask[name] for name in method.granularity.scored(mask)})
+    scores = method.criterion(network, weights, scored, data, key)
+    return method.granularity.scores(scores, mask)
 
-    return Mask.dense(weights, prunable(network))
+
+def _eligible(method: Method, mask: Mask) -> Mask:
+    """The units that may be cut: those of layers that are not ignored."""
+    units = method.granularity.units(mask)
+    kept = {n: units[n] for n in units if not any(_begins(n, layer) for layer in method.ignored)}
+    return Mask(kept)
+
+
+def _begins(name: str, layer: str) -> bool:
+    """Whether a weight is of this layer: its name, or a part of it from the beginning."""
+    return name == layer or name.startswith(f"{layer.rstrip('.')}.")
 
 
 def _cut(method: Method, scores: Mapping[str, Tensor], units: Mask, target: int) -> Mask:
     """Of the units, those that are kept when each share of the layers keeps its count."""
     kept: dict[str, Tensor] = {}
     for share in method.allocation.shares(units.layers, target):
-        before = sum(units.layers[name].kept for name in share.names)
-        kept |= cut(
-            {name: scores[name] for name in share.names},
-            {name: units[name] for name in share.names},
-            before - share.kept,
-            highest=method.highest,
+        chosen = {name: units[name] for name in share.names}
+        floor = _floor(method, {name: scores[name] for name in share.names}, chosen, share.kept)
+        open_ = {name: chosen[name] & ~floor[name] for name in floor} if floor else chosen
+        count = sum(int(tensor.sum()) for tensor in chosen.values()) - share.kept
+        fewer = method.selection.cut(
+            {name: scores[name] for name in share.names}, open_, count, highest=method.highest
         )
+        kept |= {name: fewer[name] | floor[name] for name in fewer} if floor else fewer
     return Mask({**units, **kept})
 
 
-@dataclass(frozen=True)
-class _Remembered:
-    """Data that is asked for the same examples in each round, and loads them once."""
+def _floor(
+    method: Method, scores: Mapping[str, Tensor], units: Mapping[str, Tensor], kept: int
+) -> dict[str, Tensor]:
+    """The best of each layer, which it keeps whatever the others have; empty without a minimum.
 
-    data: ScoringData
-    loaded: dict[int, Sequence[tuple[Tensor, Tensor]]] = field(default_factory=dict)
+    Raises:
+        UserError: The minima of the layers are more than are to be kept in all.
+    """
+    if method.minimum == Minimum():
+        return {}
+    best: dict[str, Tensor] = {}
+    for name, tensor in units.items():
+        here = int(tensor.sum())
+        least = min(method.minimum.of(tensor.numel()), here)
+        one = {name: scores[name]}
+        best |= method.selection.cut(one, {name: tensor}, here - least, highest=method.highest)
+    if (least := sum(int(tensor.sum()) for tensor in best.values())) > kept:
+        raise UserError(
+            f"The layers keep at least {least:,} between them (minimum_kept, minimum_fraction), "
+            f"and {kept:,} are to be kept in all. Lower the minimum, or cut less."
+        )
+    return best
 
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        return self.data.shape
 
-    def per_class(self, n: int) -> Sequence[tuple[Tensor, Tensor]]:
-        if n not in self.loaded:
-            self.loaded[n] = self.data.per_class(n)
-        return self.loaded[n]
+def _gates(mask: Mask) -> dict[str, Sequence[int]]:
+    """The shapes of the gates of a mask: whether the network has them is seen when it is run."""
+    return {name: shape for name, shape in mask.shapes.items() if name.startswith("gate:")}

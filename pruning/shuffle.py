@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 import torch
 
 from foundations.draws import generator
+from foundations.registry import Registry
+from pruning.counts import apportioned
 from pruning.mask import Mask
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
 
@@ -34,3 +38,33 @@ def _shuffled(name: str, keep: Tensor, places: Tensor, seed: int) -> Tensor:
     order = torch.randperm(len(open_places), generator=generator(seed, "shuffle", name))
     shuffled[places.to(keep.device)] = open_places[order.to(keep.device)]
     return shuffled
+
+
+def shuffle_globally(mask: Mask, seed: int) -> Mask:
+    """The mask with its entries permuted over all layers together; only the count in all stays."""
+    flat = torch.cat([keep.reshape(-1).cpu() for keep in mask.values()])
+    order = torch.randperm(len(flat), generator=generator(seed, "shuffle globally"))
+    parts = torch.split(flat[order], [keep.numel() for keep in mask.values()])
+    return Mask(
+        {
+            name: part.reshape(keep.shape).to(keep.device)
+            for (name, keep), part in zip(mask.items(), parts, strict=True)
+        }
+    )
+
+
+def shuffle_evenly(mask: Mask, seed: int) -> Mask:
+    """A random mask of the same count in all, of which every layer keeps the same fraction."""
+    counts = apportioned(mask.kept, [layer.total for layer in mask.layers.values()])
+    even = {}
+    for (name, keep), count in zip(mask.items(), counts, strict=True):
+        first = torch.arange(keep.numel(), device=keep.device) < count
+        even[name] = first.reshape(keep.shape)
+    return shuffle_layerwise(Mask(even), seed)
+
+
+SHUFFLES: Registry[Callable[[Mask, int], Mask]] = Registry(
+    "way to shuffle",
+    {"layerwise": shuffle_layerwise, "global": shuffle_globally, "even": shuffle_evenly},
+)
+"""What ``--shuffle`` can be: from a mask and a seed to a mask of the same count."""

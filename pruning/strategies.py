@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from foundations.errors import UserError, unknown
 from foundations.registry import Registry
-from pruning.criteria import CRITERIA
+from pruning.criteria import CRITERIA, Examples
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from foundations.registry import Version
-    from pruning.criteria import Criterion
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Published:
 
     criterion: str
     takes_examples: bool = False
-    """Whether the name ends in a number of examples per class, passed on as ``per_class``."""
+    """Whether the name ends in a number of examples per class, passed on as ``examples``."""
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -50,10 +49,6 @@ class Strategy:
     criterion: str
     settings: Mapping[str, Any]
 
-    def build(self) -> Criterion:
-        """The criterion, set up."""
-        return CRITERIA[self.criterion](**self.settings)
-
     @property
     def versions(self) -> dict[str, Version]:
         """The versions of the strategy and of its criterion, which enter the names of runs."""
@@ -78,15 +73,6 @@ def parse_strategy(name: str) -> Strategy:
     return _strategy(name, stem, digits)
 
 
-def check_strategy(name: str) -> None:
-    """Refuse a name that is no strategy.
-
-    Raises:
-        UserError: As ``parse_strategy``.
-    """
-    parse_strategy(name)
-
-
 def _strategy(name: str, stem: str, digits: str) -> Strategy:
     published = STRATEGIES[stem]
     if not published.takes_examples:
@@ -98,7 +84,7 @@ def _strategy(name: str, stem: str, digits: str) -> Strategy:
             f"The strategy {name!r} needs the number of examples per class, a whole number from 1 "
             f"on, at the end of its name: for instance {stem + '10'!r}."
         )
-    settings = {**published.settings, "per_class": int(digits)}
+    settings = {**published.settings, "examples": Examples(per_class=int(digits))}
     return Strategy(name, stem, published.criterion, settings)
 
 

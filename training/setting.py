@@ -7,13 +7,13 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from datasets.load import load
-from datasets.loader import EvalLoader, examples_per_class
+from datasets.loader import EvalLoader, scoring_batches
 from foundations.errors import UserError
 from models.build import architecture, build
 from training.numerics import PROFILES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import torch
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datasets.data import Data, Split
     from datasets.hparams import DatasetHparams
     from platforms.base import Platform
+    from pruning.criteria import Examples
     from training.description import TrainDesc
 
 
@@ -156,17 +157,20 @@ class ScoringData:
         """The shape of an image: channels, height, width."""
         return self.setting.data.shape
 
-    def per_class(self, n: int) -> list[tuple[Tensor, Tensor]]:
-        """Batches that together hold ``n`` examples of each class."""
-        dtype = PROFILES[self.setting.recipe.training.numerics].dtype
-        batches = examples_per_class(
-            self.setting.data,
-            n,
+    def batches(self, examples: Examples) -> Sequence[tuple[Tensor, Tensor]]:
+        """The examples that are asked for, in the arithmetic of the profile."""
+        setting = self.setting
+        return scoring_batches(
+            setting.data,
+            setting.recipe.dataset,
+            per_class=examples.per_class,
+            examples=examples.examples,
+            batches=examples.batches,
+            batch_size=examples.batch_size or setting.recipe.dataset.batch_size,
             seed=self.seed,
-            batch_size=self.setting.recipe.dataset.batch_size,
-            device=self.setting.device,
+            augmented=examples.augmented,
+            device=setting.device,
         )
-        return [(images.to(dtype), labels) for images, labels in batches]
 
 
 @lru_cache(maxsize=1)  # a parent and its branches share their data

@@ -6,7 +6,7 @@ network nor the tensors it is given.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from foundations.registry import Registry
 
@@ -15,10 +15,22 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from pruning.granularity import Granularity
     from pruning.mask import Mask
 
 Key = tuple[str | int, ...]
 """What random draws are keyed by: the seed and the round."""
+
+
+class Examples(NamedTuple):
+    """Which training examples a criterion looks at: so many of each class, in all, or batches."""
+
+    per_class: int | None = None
+    examples: int | None = None
+    batches: int | None = None
+    batch_size: int | None = None
+    """None is that of training."""
+    augmented: bool = False
 
 
 class ScoringData(Protocol):
@@ -28,15 +40,15 @@ class ScoringData(Protocol):
     def shape(self) -> tuple[int, int, int]:
         """Channels, height and width of one example."""
 
-    def per_class(self, n: int) -> Sequence[tuple[Tensor, Tensor]]:
-        """``n`` examples of each class in batches: (B, C, H, W) normalized, and int64 labels (B,).
+    def batches(self, examples: Examples) -> Sequence[tuple[Tensor, Tensor]]:
+        """The examples in batches: (B, C, H, W) normalized, and int64 labels (B,).
 
         The same examples, in the same batches, whenever it is asked.
         """
 
 
 class Criterion(Protocol):
-    """How a criterion looks to whoever prunes by it."""
+    """How a criterion of single weights looks to whoever prunes by it."""
 
     def __call__(
         self,
@@ -57,7 +69,35 @@ class Criterion(Protocol):
         """
 
 
-CRITERIA: Registry[Callable[..., Criterion]] = Registry(
+@runtime_checkable
+class UnitCriterion(Protocol):
+    """How a criterion looks that scores kernels, channels or nodes by themselves."""
+
+    serves: frozenset[str]
+    """The granularities whose units it can score, by name."""
+
+    def units(
+        self,
+        network: nn.Module,
+        weights: Mapping[str, Tensor],
+        mask: Mask,
+        granularity: Granularity,
+        data: ScoringData | None,
+        key: Key,
+    ) -> dict[str, Tensor]:
+        """Scores of the names and shapes of ``granularity.units(mask)``; the lowest go.
+
+        Args:
+            network: As for ``Criterion``, and so are the others.
+            weights: With the mask applied.
+            mask: What is kept so far, of weights and all else.
+            granularity: What is kept or cut as one.
+            data: Where examples come from.
+            key: What every random draw is keyed by.
+        """
+
+
+CRITERIA: Registry[Callable[..., Criterion | UnitCriterion]] = Registry(
     "criterion",
     {
         "random": "pruning.criteria.random:Random",
@@ -67,4 +107,4 @@ CRITERIA: Registry[Callable[..., Criterion]] = Registry(
         "synflow": "pruning.criteria.synflow:SynFlow",
     },
 )
-"""Criteria by name: what is called with a criterion's settings and gives a ``Criterion``."""
+"""Criteria by name: what is called with a criterion's settings and gives one."""

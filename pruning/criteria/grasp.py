@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from pruning.criteria import Key, ScoringData
+    from pruning.criteria import Examples, Key, ScoringData
     from pruning.mask import Mask
 
 
@@ -38,8 +38,8 @@ class Grasp:
     Signed, the method as published cuts the highest: ``prune_highest``.
     """
 
-    per_class: int
-    """How many examples of each class it takes."""
+    examples: Examples
+    """What it is scored on."""
     absolute: bool = False
     """Take the absolute value of the average: what changes the gradient's norm least goes."""
     temperature: float = 200.0
@@ -53,7 +53,7 @@ class Grasp:
         key: Key,
     ) -> dict[str, Tensor]:
         """See ``Criterion``."""
-        batches = required(data, "grasp").per_class(self.per_class)
+        batches = required(data, "grasp").batches(self.examples)
         variables, device = leaves(weights, mask), device_of(weights)
 
         def score(x: Tensor, y: Tensor) -> dict[str, Tensor]:

@@ -57,6 +57,7 @@ def outputs(
     Buffers are copied first: a batch norm in training mode writes to them.
     """
     device = x.device
+    x = x.to(next(iter(variables.values())).dtype)
     buffers = {
         name: weights.get(name, buffer).detach().to(device, copy=True)
         for name, buffer in network.named_buffers()

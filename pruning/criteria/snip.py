@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from pruning.criteria import Key, ScoringData
+    from pruning.criteria import Examples, Key, ScoringData
     from pruning.mask import Mask
 
 
@@ -34,8 +34,8 @@ class Snip:
     is taken batch by batch, as Frankle et al. (2021) do.
     """
 
-    per_class: int
-    """How many examples of each class it takes."""
+    examples: Examples
+    """What it is scored on."""
 
     def __call__(
         self,
@@ -46,7 +46,7 @@ class Snip:
         key: Key,
     ) -> dict[str, Tensor]:
         """See ``Criterion``."""
-        batches = required(data, "snip").per_class(self.per_class)
+        batches = required(data, "snip").batches(self.examples)
         variables, device = leaves(weights, mask), device_of(weights)
 
         def score(x: Tensor, y: Tensor) -> dict[str, Tensor]:

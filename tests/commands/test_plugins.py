@@ -57,7 +57,7 @@ class Perturb(Branch):
     def asks(self, parent):
         return (RunRef(parent, step=self.state_step),)
 
-    def start(self, states, setting):
+    def start(self, parent, states, setting):
         import torch
         from training.start import Start
         from training.state import State

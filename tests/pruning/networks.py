@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from foundations.draws import generator
+from pruning.hparams import PruningHparams
 from pruning.mask import Mask
+from pruning.prune import Pruned, prune
+from pruning.subject import Subject
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from pruning.criteria import Examples as Asked
 
 Weights = dict[str, Tensor]
 Batches = list[tuple[Tensor, Tensor]]
@@ -82,15 +87,33 @@ def batches(
 class Examples:
     """Data for scoring that counts how often it is asked."""
 
-    batches: Batches
+    loaded: Batches
     shape: tuple[int, int, int]
     asked: int = 0
 
-    def per_class(self, n: int) -> Batches:
-        """All batches, whatever ``n``."""
-        assert n >= 1
+    def batches(self, examples: Asked) -> Batches:
+        """All batches, whatever is asked for."""
+        assert examples
         self.asked += 1
-        return self.batches
+        return self.loaded
+
+
+def subject(network: nn.Module, **settings: Any) -> Subject:
+    """The network, on images of the shape of ``ConvNet``, to be pruned with these settings."""
+    return Subject(network, PruningHparams(**settings), CONV_SHAPE)
+
+
+def pruned(
+    network: nn.Module,
+    weights: Mapping[str, Tensor],
+    *,
+    data: Examples | None = None,
+    seed: int = 0,
+    mask: Mask | None = None,
+    **settings: Any,
+) -> Pruned:
+    """The network pruned with these settings."""
+    return prune(subject(network, **settings), weights, data=data, seed=seed, mask=mask)
 
 
 def partly(weights: Mapping[str, Tensor], names: Sequence[str]) -> Mask:

@@ -15,11 +15,21 @@ from foundations.draws import generator
 from foundations.errors import RunFailedError, UserError
 from pruning.allocation import Global, Share
 from pruning.granularity import Weights
+from pruning.hparams import PruningHparams
 from pruning.mask import LayerCount, Mask
-from pruning.prune import Method, dense, prune, rounds
-from pruning.schedule import Geometric
-from pruning.strategies import parse_strategy
-from tests.pruning.networks import CONV_NAMES, CONV_SHAPE, Examples, batches, conv_net, copied
+from pruning.prune import Method, rounds
+from pruning.schedule import Geometric, Goal, goal_of
+from pruning.scored import scored_by
+from tests.pruning.networks import (
+    CONV_NAMES,
+    CONV_SHAPE,
+    Examples,
+    batches,
+    conv_net,
+    copied,
+    pruned,
+    subject,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,6 +57,11 @@ def examples() -> Examples:
     return Examples(batches([4, 2], CONV_SHAPE), CONV_SHAPE)
 
 
+def goal(total: int, fraction: float) -> Goal:
+    """A fraction of all is cut."""
+    return goal_of(PruningHparams(prune_fraction=fraction), total, total)
+
+
 def within(inner: Mask, outer: Mask) -> bool:
     """Whether all that is kept by one is kept by the other."""
     return not any((inner[name] & ~outer[name]).any() for name in outer)
@@ -58,12 +73,12 @@ def within(inner: Mask, outer: Mask) -> bool:
 def test_exact_count(strategy: str, fraction: float, iterations: int) -> None:
     """Every strategy cuts the count asked for, at fractions 0 and 1 too."""
     network, weights = conv_net()
-    mask, report = prune(
+    mask, report = pruned(
         network,
         weights,
         strategy=strategy,
-        fraction=fraction,
-        iterations=iterations,
+        prune_fraction=fraction,
+        prune_iterations=iterations,
         data=examples(),
         mask=Mask.dense(weights, CONV_NAMES),
     )
@@ -85,7 +100,7 @@ def test_exact_count_with_all_scores_equal(
     network, weights = conv_net()
     method = Method(constant, schedule=Geometric(iterations), highest=highest)
     start = Mask.dense(weights, CONV_NAMES)
-    *_, mask = rounds(method, network, weights, start, fraction=fraction, data=None, seed=0)
+    *_, mask = rounds(method, network, weights, start, goal(63, fraction), data=None, seed=0)
     flat = torch.cat([mask[name].flatten() for name in sorted(mask)])
     count = int(63 * fraction + 0.5)
     assert flat.tolist() == [False] * count + [True] * (63 - count)
@@ -96,13 +111,15 @@ def test_exact_count_with_all_scores_equal(
 def test_nested(strategy: str, highest: bool) -> None:  # noqa: FBT001 - pytest passes it
     """What a round cuts stays cut in all later ones."""
     network, weights = conv_net()
-    method = Method(parse_strategy(strategy).build(), schedule=Geometric(4), highest=highest)
+    method = Method(
+        scored_by(subject(network, strategy=strategy)), schedule=Geometric(4), highest=highest
+    )
     start = Mask.dense(weights, CONV_NAMES)
     masks = [
         start,
-        *rounds(method, network, weights, start, fraction=0.9, data=examples(), seed=0),
+        *rounds(method, network, weights, start, goal(63, 0.9), data=examples(), seed=0),
     ]
-    assert [mask.kept for mask in masks] == [63, *Geometric(4).kept(63, 0.9)]
+    assert [mask.kept for mask in masks] == [63, *Geometric(4).kept(goal(63, 0.9))]
     assert all(within(b, a) for a, b in pairwise(masks))
 
 
@@ -115,12 +132,12 @@ def test_highest_is_the_mirror(strategy: str) -> None:
     assert start.kept == 60
 
     def half(*, highest: bool) -> Mask:
-        return prune(
+        return pruned(
             network,
             weights,
             strategy=strategy,
-            fraction=0.5,
-            highest=highest,
+            prune_fraction=0.5,
+            prune_highest=highest,
             data=examples(),
             mask=start,
         ).mask
@@ -132,11 +149,11 @@ def test_highest_is_the_mirror(strategy: str) -> None:
 def test_magnitude_by_hand() -> None:
     """The smallest absolute values of all layers together go; biases are never looked at."""
     network, weights = conv_net()
-    mask = prune(
+    mask = pruned(
         network,
         weights,
         strategy="magnitude",
-        fraction=0.5,
+        prune_fraction=0.5,
         mask=Mask.dense(weights, CONV_NAMES),
     ).mask
     kept = torch.cat([weights[name].abs()[mask[name]] for name in CONV_NAMES])
@@ -151,8 +168,13 @@ def test_iterative_random_draws_anew() -> None:
     start = Mask.dense(weights, CONV_NAMES)
 
     def final(strategy: str, iterations: int) -> Mask:
-        return prune(
-            network, weights, strategy=strategy, fraction=0.5, iterations=iterations, mask=start
+        return pruned(
+            network,
+            weights,
+            strategy=strategy,
+            prune_fraction=0.5,
+            prune_iterations=iterations,
+            mask=start,
         ).mask
 
     assert final("random", 4) != final("random", 1)
@@ -166,7 +188,7 @@ def test_random_is_keyed_by_the_seed() -> None:
     network, weights = conv_net()
     start = Mask.dense(weights, CONV_NAMES)
     masks = [
-        prune(network, weights, strategy="random", fraction=0.5, seed=seed, mask=start).mask
+        pruned(network, weights, strategy="random", prune_fraction=0.5, seed=seed, mask=start).mask
         for seed in (0, 0, 1)
     ]
     assert masks[0] == masks[1] != masks[2]
@@ -181,12 +203,12 @@ def test_nothing_is_changed(strategy: str) -> None:
     modes = [module.training for module in network.modules()]
     start = Mask.dense(weights, CONV_NAMES)
     drawn = torch.get_rng_state()
-    prune(
+    pruned(
         network,
         weights,
         strategy=strategy,
-        fraction=0.5,
-        iterations=3,
+        prune_fraction=0.5,
+        prune_iterations=3,
         data=examples(),
         mask=start,
     )
@@ -207,7 +229,15 @@ def test_examples_are_asked_for_once(strategy: str, times: int) -> None:
     """Examples are loaded once for all rounds, and not at all where nobody needs them."""
     network, weights = conv_net()
     data, start = examples(), Mask.dense(weights, CONV_NAMES)
-    prune(network, weights, strategy=strategy, fraction=0.5, iterations=3, data=data, mask=start)
+    pruned(
+        network,
+        weights,
+        strategy=strategy,
+        prune_fraction=0.5,
+        prune_iterations=3,
+        data=data,
+        mask=start,
+    )
     assert data.asked == times
 
 
@@ -215,7 +245,9 @@ def test_nothing_to_cut_scores_nothing() -> None:
     """A fraction of 0 asks for no examples."""
     network, weights = conv_net()
     data, start = examples(), Mask.dense(weights, CONV_NAMES)
-    mask = prune(network, weights, strategy="snip2", fraction=0.0, data=data, mask=start).mask
+    mask = pruned(
+        network, weights, strategy="snip2", prune_fraction=0.0, data=data, mask=start
+    ).mask
     assert data.asked == 0
     assert mask == start
 
@@ -226,7 +258,7 @@ def test_without_data() -> None:
     start = Mask.dense(weights, CONV_NAMES)
     for strategy in ("snip2", "grasp2", "synflow"):
         with pytest.raises(ValueError, match="needs data"):
-            prune(network, weights, strategy=strategy, fraction=0.5, mask=start)
+            pruned(network, weights, strategy=strategy, prune_fraction=0.5, mask=start)
 
 
 def test_fraction_of_what_a_mask_keeps() -> None:
@@ -236,7 +268,7 @@ def test_fraction_of_what_a_mask_keeps() -> None:
     keep = torch.ones(3, 3, dtype=torch.bool)
     keep[0] = False
     start = Mask({"fc.weight": keep})
-    mask = prune(network, weights, strategy="magnitude", fraction=0.5, mask=start).mask
+    mask = pruned(network, weights, strategy="magnitude", prune_fraction=0.5, mask=start).mask
     assert mask.kept == 3
     assert within(mask, start)
 
@@ -258,7 +290,7 @@ def test_scores_are_of_masked_weights() -> None:
 
     start = Mask.dense(weights, CONV_NAMES)
     method = Method(criterion, schedule=Geometric(2))
-    list(rounds(method, network, weights, start, fraction=0.5, data=None, seed=0))
+    list(rounds(method, network, weights, start, goal(63, 0.5), data=None, seed=0))
     masked, mask = seen[1]
     assert mask.kept == 45
     assert all((masked[name][~mask[name]] == 0).all() for name in mask)
@@ -270,17 +302,20 @@ def test_report() -> None:
     network, weights = conv_net()
     weights["fc.weight"] *= 1e-6
     start = Mask.dense(weights, CONV_NAMES)
-    mask, report = prune(
-        network, weights, strategy="magnitude", fraction=0.5, iterations=2, mask=start
+    mask, report = pruned(
+        network, weights, strategy="magnitude", prune_fraction=0.5, prune_iterations=2, mask=start
     )
     assert json.loads(json.dumps(report)) == report
     assert report == {
         "strategy": "magnitude",
+        "granularity": "weights",
         "fraction": 0.5,
+        "fraction_of": "remaining",
         "iterations": 2,
         "highest": False,
         "asked": 32,
         "reached": 32,
+        "total": 63,
         "kept": [45, 31],
         "sparsity": {
             "layers": [
@@ -298,8 +333,7 @@ def test_report() -> None:
 def test_all_prunable_weights_by_default() -> None:
     """Without a mask, every convolution's and linear layer's weight takes part."""
     network, weights = conv_net()
-    assert dense(network, weights) == Mask.dense(weights, CONV_NAMES)
-    assert prune(network, weights, strategy="magnitude", fraction=0.5).mask.total == 63
+    assert pruned(network, weights, strategy="magnitude", prune_fraction=0.5).mask.total == 63
 
 
 def test_nan_scores() -> None:
@@ -308,15 +342,15 @@ def test_nan_scores() -> None:
     weights["fc.weight"][1, 1] = float("nan")
     start = Mask.dense(weights, CONV_NAMES)
     with pytest.raises(RunFailedError, match=r"'fc\.weight'"):
-        prune(network, weights, strategy="magnitude", fraction=0.5, mask=start)
+        pruned(network, weights, strategy="magnitude", prune_fraction=0.5, mask=start)
 
 
 @pytest.mark.parametrize(
     ("settings", "match"),
     [
         ({"strategy": "magnitud"}, "Did you mean 'magnitude'"),
-        ({"fraction": 1.5}, "prune_fraction"),
-        ({"iterations": 0}, "prune_iterations"),
+        ({"prune_fraction": 1.5}, "prune_fraction"),
+        ({"prune_iterations": 0}, "prune_iterations"),
         ({"mask": Mask({"other": torch.ones(2, dtype=torch.bool)})}, "another network"),
         ({"mask": Mask({"fc.weight": torch.ones(2, dtype=torch.bool)})}, "another network"),
     ],
@@ -324,9 +358,13 @@ def test_nan_scores() -> None:
 def test_mistakes(settings: dict[str, object], match: str) -> None:
     """A mistake gets a clear message."""
     network, weights = conv_net()
-    usual = {"strategy": "magnitude", "fraction": 0.5, "mask": Mask.dense(weights, CONV_NAMES)}
+    usual = {
+        "strategy": "magnitude",
+        "prune_fraction": 0.5,
+        "mask": Mask.dense(weights, CONV_NAMES),
+    }
     with pytest.raises(UserError, match=match):
-        prune(network, weights, **(usual | settings))  # type: ignore[arg-type]
+        pruned(network, weights, **(usual | settings))  # type: ignore[arg-type]
 
 
 def test_shares_compete_apart() -> None:
@@ -339,8 +377,8 @@ def test_shares_compete_apart() -> None:
             return [Share(("conv.weight",), 27), Share(("fc.weight",), 4)]
 
     start = Mask.dense(weights, CONV_NAMES)
-    method = Method(parse_strategy("magnitude").build(), allocation=EachHalf())
-    (mask,) = rounds(method, network, weights, start, fraction=0.5, data=None, seed=0)
+    method = Method(scored_by(subject(network)), allocation=EachHalf())
+    (mask,) = rounds(method, network, weights, start, goal(63, 0.5), data=None, seed=0)
     assert mask.layers == {"conv.weight": LayerCount(27, 54), "fc.weight": LayerCount(4, 9)}
 
 
@@ -351,6 +389,9 @@ def test_granularity_of_rows() -> None:
     class Rows:
         def units(self, mask: Mask) -> Mask:
             return Mask({name: keep.flatten(1).any(1) for name, keep in mask.items()})
+
+        def scored(self, mask: Mask) -> list[str]:
+            return list(mask)
 
         def scores(self, scores: Mapping[str, Tensor], mask: Mask) -> dict[str, Tensor]:
             return {name: scores[name].flatten(1).sum(1) for name in mask}
@@ -364,8 +405,8 @@ def test_granularity_of_rows() -> None:
             )
 
     start = Mask.dense(weights, CONV_NAMES)
-    method = Method(parse_strategy("magnitude").build(), granularity=Rows())
-    (mask,) = rounds(method, network, weights, start, fraction=0.5, data=None, seed=0)
+    method = Method(scored_by(subject(network)), granularity=Rows())
+    (mask,) = rounds(method, network, weights, start, goal(6, 0.5), data=None, seed=0)
     sums = {name: weights[name].abs().flatten(1).sum(1) for name in CONV_NAMES}
     lowest = torch.cat([sums[name] for name in CONV_NAMES]).argsort()[:3].tolist()
     alive = torch.cat([mask[name].flatten(1).all(1) for name in CONV_NAMES])

@@ -8,8 +8,8 @@ import pytest
 
 import pruning
 from foundations.errors import UserError
-from pruning.criteria import CRITERIA
-from pruning.strategies import STRATEGIES, check_strategy, parse_strategy
+from pruning.criteria import CRITERIA, Examples
+from pruning.strategies import STRATEGIES, parse_strategy
 
 ROOT = Path(pruning.__file__).parents[1]
 
@@ -19,9 +19,9 @@ ROOT = Path(pruning.__file__).parents[1]
     [
         ("random", "random", {}),
         ("magnitude", "magnitude", {}),
-        ("snip10", "snip", {"per_class": 10}),
-        ("grasp1", "grasp", {"per_class": 1}),
-        ("graspabs250", "grasp", {"per_class": 250, "absolute": True}),
+        ("snip10", "snip", {"examples": Examples(per_class=10)}),
+        ("grasp1", "grasp", {"examples": Examples(per_class=1)}),
+        ("graspabs250", "grasp", {"examples": Examples(per_class=250), "absolute": True}),
         ("synflow", "synflow", {}),
     ],
 )
@@ -34,7 +34,7 @@ def test_parse(name: str, criterion: str, settings: dict[str, object]) -> None:
         settings,
     )
     assert set(strategy.versions.values()) == {1}
-    built = strategy.build()
+    built = CRITERIA[strategy.criterion](**strategy.settings)
     assert {key: getattr(built, key) for key in settings} == settings
 
 
@@ -42,14 +42,14 @@ def test_parse(name: str, criterion: str, settings: dict[str, object]) -> None:
 def test_number_missing(name: str) -> None:
     """A strategy that needs examples says so, and shows a name that would do."""
     with pytest.raises(UserError, match=rf"{name!r} needs the number of examples.*10'"):
-        check_strategy(name)
+        parse_strategy(name)
 
 
 @pytest.mark.parametrize("name", ["magnitude10", "random1", "synflow100"])
 def test_number_too_many(name: str) -> None:
     """A strategy without data takes no number."""
     with pytest.raises(UserError, match="takes no number"):
-        check_strategy(name)
+        parse_strategy(name)
 
 
 @pytest.mark.parametrize(
@@ -59,14 +59,14 @@ def test_number_too_many(name: str) -> None:
 def test_nearest(name: str, meant: str) -> None:
     """A mistyped name gets the nearest right one suggested."""
     with pytest.raises(UserError, match=f"Did you mean '{meant}'"):
-        check_strategy(name)
+        parse_strategy(name)
 
 
 @pytest.mark.parametrize("name", ["", "10", "snip-10", "snip1_0", "snip10 ", "snip10x", "snip²"])
 def test_malformed(name: str) -> None:
     """What is no name at all is refused."""
     with pytest.raises(UserError, match="Known: grasp"):
-        check_strategy(name)
+        parse_strategy(name)
 
 
 def test_every_strategy_has_its_criterion() -> None:
@@ -78,8 +78,8 @@ def test_every_strategy_has_its_criterion() -> None:
 def test_without_torch() -> None:
     """Names are checked without importing torch, which help has no time for."""
     code = (
-        "import sys; from pruning.strategies import check_strategy; import pruning.schedule, "
-        "pruning.allocation, pruning.granularity, pruning.report; check_strategy('snip10'); "
+        "import sys; from pruning.strategies import parse_strategy; import pruning.schedule, "
+        "pruning.allocation, pruning.hparams, pruning.report; parse_strategy('snip10'); "
         "print(sorted({'torch', 'numpy'} & set(sys.modules)))"
     )
     shown = subprocess.run(

@@ -1,0 +1,84 @@
+"""The ``reinit`` branch: the parent's mask on a new initialization."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from branches.base import Branch, begins
+from branches.masks import first_state, mask_of, mask_state
+from foundations.hparams import optional_step_field
+from foundations.steps import Step
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from foundations.description import Description, RunRef
+    from training.description import TrainDesc
+    from training.setting import Setting
+    from training.start import Start
+    from training.state import State
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reinit(Branch):
+    """Keep the parent's mask, draw new weights, and train as the parent was trained."""
+
+    kind: ClassVar[str] = "reinit"
+
+    reinit_model_init: str | None = None
+    """Another initializer for the new weights; by default that of the parent."""
+
+    scaled: bool = False
+    """Draw each layer for the fan-in that its mask has left: the weights of an initializer, which
+    are drawn for the whole fan-in, are multiplied by the root of whole over left."""
+
+    start_step: Step | None = optional_step_field()
+    """Where the learning-rate schedule begins; by default where the parent's did."""
+
+    seed: int | None = None
+    """The seed of the new weights; by default it follows the replicate."""
+
+    def check(self) -> None:
+        """Refuse an initializer that there is not."""
+        from foundations.errors import unknown
+        from models.initializers import INITIALIZERS
+
+        if self.reinit_model_init is not None and self.reinit_model_init not in INITIALIZERS:
+            raise unknown("initializer", self.reinit_model_init, INITIALIZERS)
+        self.require_seed("seed")
+
+    def recipe(self, parent: TrainDesc) -> TrainDesc:
+        """The parent's, with the other initializer."""
+        if self.reinit_model_init is None:
+            return parent
+        return parent.replaced(model_init=self.reinit_model_init)
+
+    def asks(self, parent: Description) -> tuple[RunRef, ...]:
+        """The parent's mask."""
+        return (mask_state(parent),)
+
+    def begins(self, parent: Description) -> Step:
+        """At ``start_step``, or where the parent did."""
+        return begins(parent) if self.start_step is None else self.start_step
+
+    def start(
+        self,
+        parent: Description,  # noqa: ARG002 - the interface's
+        states: Sequence[State],
+        setting: Setting,
+    ) -> Start:
+        """A new initialization under the mask of ``states[0]``."""
+        from foundations.draws import key
+        from pruning.fan_in import scaled_to_survivors
+
+        mask = mask_of(states[0], self.kind)
+        seed = setting.replicate if self.seed is None else self.seed
+        weights = setting.initialization(key(seed, "reinitialize"))
+        if self.scaled:
+            weights = scaled_to_survivors(weights, mask)
+        per_epoch = setting.iterations_per_epoch
+        begin = states[0].iteration
+        if self.start_step is not None:
+            begin = self.start_step.iterations(per_epoch)
+        return first_state(begin, weights, mask, {"scaled": self.scaled})

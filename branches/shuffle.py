@@ -1,0 +1,71 @@
+"""The ``shuffle`` branch: as many weights as the parent has, others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from branches.base import Branch, begins, origin
+from branches.masks import first_state, mask_of, mask_state
+from foundations.errors import unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from foundations.description import Description, RunRef
+    from foundations.steps import Step
+    from training.setting import Setting
+    from training.start import Start
+    from training.state import State
+
+HOW = ("layerwise", "global", "even")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shuffle(Branch):
+    """Shuffle the parent's mask, and train as the parent was trained.
+
+    What the new mask keeps has the values of the dense network that the parent came from, at the
+    step at which the parent began: none of it is zero because the parent's own mask had cut it.
+    """
+
+    kind: ClassVar[str] = "shuffle"
+
+    shuffle: str = "layerwise"
+    """How: layerwise (each layer keeps its count), global (over all layers) or even (every layer
+    keeps the same fraction)."""
+
+    seed: int | None = None
+    """The seed of the shuffle; by default the replicate."""
+
+    def check(self) -> None:
+        """Refuse a way to shuffle that there is not."""
+        if self.shuffle not in HOW:
+            raise unknown("way to shuffle", self.shuffle, HOW)
+        self.require_seed("seed")
+
+    def asks(self, parent: Description) -> tuple[RunRef, ...]:
+        """The parent's mask, and the dense weights it was put on."""
+        return (mask_state(parent), origin(parent))
+
+    def begins(self, parent: Description) -> Step:
+        """Where the parent did."""
+        return begins(parent)
+
+    def origin(self, parent: Description) -> RunRef:
+        """The same as the parent's."""
+        return origin(parent)
+
+    def start(
+        self,
+        parent: Description,  # noqa: ARG002 - the interface's
+        states: Sequence[State],
+        setting: Setting,
+    ) -> Start:
+        """Shuffle the mask of ``states[0]``, and train ``states[1]`` under it."""
+        from pruning.shuffle import SHUFFLES
+
+        seed = setting.replicate if self.seed is None else self.seed
+        mask = SHUFFLES[self.shuffle](mask_of(states[0], self.kind), seed)
+        facts = {"shuffle": self.shuffle}
+        return first_state(states[0].iteration, states[1].weights, mask, facts)

@@ -1,0 +1,205 @@
+"""The hyperparameters of pruning: one field for each choice. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from foundations.errors import unknown
+from foundations.hparams import Hparams
+from pruning.choices import ALLOCATIONS, GRANULARITIES, REDUCTIONS, SCHEDULES, SELECTIONS
+from pruning.strategies import parse_strategy
+
+if TYPE_CHECKING:
+    from foundations.registry import Registry, Version
+
+CONVENTIONS = ("remaining", "all", "kept")
+MODES = ("train", "eval")
+PRECISIONS = ("float32", "float64")
+COUPLINGS = ("grouped", "inner", "independent")
+
+_CHOICES: dict[str, Registry[Any]] = {
+    "granularity": GRANULARITIES,
+    "allocation": ALLOCATIONS,
+    "schedule": SCHEDULES,
+    "selection": SELECTIONS,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PruningHparams(Hparams):
+    """How a network is pruned: schedule x allocation x granularity x reduction x criterion."""
+
+    strategy: str = "magnitude"
+    """How weights are scored: random, magnitude, snipN, graspN, graspabsN (N examples of each
+    class), synflow, and more: see the README."""
+
+    prune_fraction: float = 0.8
+    """The fraction of the prunable weights that is cut; of those that are left, where the parent
+    is pruned already, unless --prune_fraction_of says otherwise."""
+
+    prune_fraction_of: str = "remaining"
+    """What prune_fraction is a fraction of: remaining (of what the parent keeps), all (of all there
+    are, those cut before included), or kept (the fraction of all that is kept, not cut)."""
+
+    prune_highest: bool = False
+    """Cut the weights with the highest scores, not the lowest."""
+
+    prune_iterations: int = 1
+    """In how many rounds to prune; each cuts the same fraction of what remains, unless --schedule
+    says otherwise."""
+
+    schedule: str = "geometric"
+    """How much each round cuts: geometric, linear, cubic, gradient_flow, or explicit (then
+    --prune_fractions says it)."""
+
+    prune_fractions: tuple[float, ...] = ()
+    """The cumulative fractions of --schedule=explicit, a round each; the last is what is cut in
+    all: .5,.75,.9."""
+
+    granularity: str = "weights"
+    """What is kept or cut as one: weights, kernels, channels, nodes, gates, blocks or n_m."""
+
+    coupling: str = "grouped"
+    """Which channels are cut together: grouped (with all that are added to them), inner (only
+    channels that nothing is added to are cut) or independent."""
+
+    block_shape: tuple[int, ...] = (4, 4)
+    """The rows and columns of a block, for --granularity=blocks."""
+
+    n_m: tuple[int, ...] = (2, 4)
+    """How many of how many neighbours are kept, for --granularity=n_m."""
+
+    reduction: str | None = None
+    """How scores of weights become the score of a kernel, channel or node: mean, sum, l2, max,
+    abs_sum or signed_sum; by default the mean, or what the strategy stands for."""
+
+    allocation: str = "global"
+    """How many of each layer: global (all layers compete), uniform (the same fraction of each),
+    erk, groups (--layer_groups compete), stages (stem, inner and outer convolutions of residual
+    networks apart), explicit (--layer_fractions) or matched (the counts of --match_run)."""
+
+    layer_groups: str | None = None
+    """Groups of layers that compete among themselves, by the beginnings of their names:
+    'conv+blocks.0;blocks.1;fc'."""
+
+    layer_fractions: str | None = None
+    """The fraction that is cut of each layer, by the beginnings of names: 'conv=.2,blocks=.9'."""
+
+    layers_to_ignore: tuple[str, ...] = ()
+    """Layers that are not pruned: fc.weight, or the beginnings of names of several."""
+
+    minimum_kept: int = 0
+    """How many (weights, kernels, channels) every layer keeps at least; by default none."""
+
+    minimum_fraction: float = 0.0
+    """The fraction that every layer keeps at least; by default none."""
+
+    selection: str = "exact"
+    """How the count is met: exact (ties by position) or published_threshold (all up to the n-th
+    score, as OpenLTH does: one more, and all ties)."""
+
+    score_per_class: int | None = None
+    """How many examples of each class are scored on; by default what the strategy stands for."""
+
+    score_examples: int | None = None
+    """How many examples are scored on, of all classes together."""
+
+    score_batches: int | None = None
+    """How many batches of the training data are scored on."""
+
+    score_batch_size: int | None = None
+    """The size of the batches of scoring; by default that of training."""
+
+    score_mode: str | None = None
+    """The mode of the network while it is scored: train (batch norm takes the batch's statistics)
+    or eval; by default what the strategy stands for."""
+
+    score_temperature: float | None = None
+    """What logits are divided by in the loss of scoring; by default what the strategy says."""
+
+    score_precision: str | None = None
+    """The arithmetic of scoring: float32 or float64; by default what the strategy says."""
+
+    score_augmented: bool = False
+    """Score on augmented examples."""
+
+    score_distance: bool = False
+    """Multiply the score by the weight's distance from where the run began to train."""
+
+    stat_alpha: float = 1.0
+    """The alpha of the strategy activation_statistics: -alpha / mean + deviation / beta."""
+
+    stat_beta: float = 1.0
+    """Its beta."""
+
+    def check(self) -> None:
+        """Refuse what is unknown, out of range, or belongs to another choice."""
+        parse_strategy(self.strategy)
+        self.require(0 <= self.prune_fraction <= 1, "prune_fraction", "it must be in [0, 1]")
+        self.require(self.prune_iterations >= 1, "prune_iterations", "it must be at least 1")
+        for field, registry in _CHOICES.items():
+            _known(registry.what, getattr(self, field), tuple(registry))
+        if self.reduction is not None:
+            _known(REDUCTIONS.what, self.reduction, tuple(REDUCTIONS))
+        _known("convention", self.prune_fraction_of, CONVENTIONS)
+        _known("coupling", self.coupling, COUPLINGS)
+        self._check_layers()
+        self._check_scoring()
+
+    def versions(self) -> dict[str, Version]:
+        """The versions of the strategy, its criterion, and the other choices."""
+        named = {
+            f"{field}:{name}": registry.version(name)
+            for field, registry in _CHOICES.items()
+            if (name := getattr(self, field))
+        }
+        if self.reduction is not None:
+            named[f"reduction:{self.reduction}"] = REDUCTIONS.version(self.reduction)
+        return parse_strategy(self.strategy).versions | named
+
+    def _check_layers(self) -> None:
+        self.require(self.minimum_kept >= 0, "minimum_kept", "it must not be negative")
+        self.require(0 <= self.minimum_fraction <= 1, "minimum_fraction", "it must be in [0, 1]")
+        pairs = {
+            "block_shape": "two whole numbers from 1 on",
+            "n_m": "two whole numbers, 1 <= n <= m",
+        }
+        for field, allowed in pairs.items():
+            sizes = getattr(self, field)
+            self.require(len(sizes) == 2 and all(size >= 1 for size in sizes), field, allowed)
+        self.require(self.n_m[0] <= self.n_m[1], "n_m", pairs["n_m"])
+        for field, allocation in (("layer_groups", "groups"), ("layer_fractions", "explicit")):
+            self.require(
+                (getattr(self, field) is not None) == (self.allocation == allocation),
+                field,
+                f"--allocation={allocation} needs it, and no other takes it",
+            )
+        self.require(
+            bool(self.prune_fractions) == (self.schedule == "explicit"),
+            "prune_fractions",
+            "--schedule=explicit needs them, and no other takes them",
+        )
+        rising = list(self.prune_fractions) == sorted(set(self.prune_fractions))
+        inside = all(0 <= fraction <= 1 for fraction in self.prune_fractions)
+        self.require(rising and inside, "prune_fractions", "they must rise, from 0 to 1 at most")
+
+    def _check_scoring(self) -> None:
+        amounts = ("score_per_class", "score_examples", "score_batches", "score_batch_size")
+        for field in amounts:
+            count = getattr(self, field)
+            self.require(count is None or count >= 1, field, "it must be at least 1")
+        given = [field for field in amounts[:3] if getattr(self, field) is not None]
+        self.require(len(given) <= 1, given[-1] if given else "", f"{given[:1]} is given too")
+        if self.score_mode is not None:
+            _known("mode", self.score_mode, MODES)
+        if self.score_precision is not None:
+            _known("precision", self.score_precision, PRECISIONS)
+        for field in ("score_temperature", "stat_alpha", "stat_beta"):
+            value = getattr(self, field)
+            self.require(value is None or 0 < value < float("inf"), field, "it must be positive")
+
+
+def _known(what: str, name: str, names: tuple[str, ...]) -> None:
+    if name not in names:
+        raise unknown(what, name, names)
