@@ -9,6 +9,8 @@ COMMANDS: Registry[Callable[[Sequence[str]], None]] = Registry(
     {
         "train": "commands.train:train",
         "branch": "commands.branch:branch",
+        "lottery": "commands.lottery:lottery",
+        "iterative": "commands.iterative:iterative",
         "ls": "commands.ls:ls",
         "show": "commands.show:show_run",
         "data": "commands.data:data",

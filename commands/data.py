@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from commands.flags import parse
-from commands.work import platform_flags
+from commands.parsing import platform_flags
 from datasets.status import status
 
 if TYPE_CHECKING:

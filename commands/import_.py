@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from commands.flags import parse
 from commands.hparams import CommandFlags
-from commands.parsing import pinned, preset_description
-from commands.work import Work, carry_out, platform_flags
+from commands.parsing import pinned, platform_flags, preset_description
+from commands.work import Work, carry_out
 from foundations.errors import UserError
 from foundations.hparams import Hparams, optional_step_field
 from foundations.steps import Step
@@ -58,7 +58,8 @@ def import_weights(arguments: Sequence[str]) -> None:
     if not words:
         raise UserError("Which weights? Write open_prune.py import WEIGHTS [flags].")
     recipe = pinned(flags.pop("description"), flags["platform"])
-    carry_out(Work(description=described(words[0], recipe, flags.pop("weights")), **flags))
+    made = described(words[0], recipe, flags.pop("weights"))
+    carry_out(Work(descriptions=(made,), **flags))
 
 
 def described(path: str, recipe: TrainDesc, flags: ImportFlags) -> ImportDesc:

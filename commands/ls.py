@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from branches import KINDS
-from commands.flags import parse, value_of
+from commands.flags import parse
+from commands.parsing import platform_flags
 from commands.results import end_metric, kept, progress
 from commands.text import percent, table
-from commands.work import platform_flags
 from foundations.description import BranchDesc, RunRef
 from foundations.errors import OpenPruneError
 from foundations.fields import show
@@ -119,8 +119,3 @@ def _parent(run: RunDirectory) -> tuple[str, int] | None:
     except OpenPruneError:
         return None
     return (above[0].description.name, run.replicate) if above else None
-
-
-def root_of(arguments: Sequence[str]) -> Store:
-    """The store that the flags name, before they are parsed."""
-    return Store(platform_flags(arguments)(root=value_of("--root", arguments)).results_root())

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from branches import KINDS
 from branches.base import recipe_of
 from commands.flags import parse
-from commands.ls import in_words, root_of, written
+from commands.ls import in_words, written
+from commands.parsing import platform_flags, store_of
 from commands.results import accuracies, progress
 from commands.text import decimal, duration, percent, table
-from commands.work import platform_flags
 from foundations.description import BranchDesc
 from foundations.errors import UserError
 from foundations.hparams import Hparams
@@ -53,7 +53,7 @@ def show_run(arguments: Sequence[str]) -> None:
     )
     if not words:
         raise UserError("Which run? Write open_prune.py show RUN; 'ls' lists the runs there are.")
-    run = root_of(arguments).find(words[0], flags["show"].replicate)
+    run = store_of(arguments).find(words[0], flags["show"].replicate)
     lines = _lines(run, whole=flags["show"].all)
     print("\n".join(lines))  # noqa: T201 - the command's output
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from commands.flags import parse
 from commands.hparams import CommandFlags
-from commands.parsing import pinned, preset_description
-from commands.work import Work, carry_out, platform_flags
+from commands.parsing import pinned, platform_flags, preset_description
+from commands.work import Work, carry_out
 from training.hparams import RunOptions
 
 if TYPE_CHECKING:
@@ -31,5 +31,5 @@ def train(arguments: Sequence[str]) -> None:
         },
         arguments,
     )
-    flags["description"] = pinned(flags["description"], flags["platform"])
-    carry_out(Work(**flags))
+    made = pinned(flags.pop("description"), flags["platform"])
+    carry_out(Work(descriptions=(made,), **flags))

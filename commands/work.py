@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from branches import KINDS
 from branches.run import Job, complete, is_there, tidy
-from commands.flags import numbers, value_of
+from commands.flags import numbers
 from commands.plan import plan
 from commands.progress import reporter
 from commands.results import summary
 from foundations.description import BranchDesc
 from foundations.errors import RunFailedError, UserError
 from foundations.run_directory import RunState
-from platforms import PLATFORMS, process
+from platforms import process
 from platforms.stop import graceful_stop
 from training.context import Context
 
@@ -30,35 +30,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Work:
-    """A run that the flags describe, and what to do with it."""
+    """Runs that the flags describe, and what to do with them."""
 
-    description: Description
+    descriptions: tuple[Description, ...]
+    """The runs, ancestors first."""
     command: CommandFlags
     options: RunOptions
     platform: Platform
 
     @property
     def jobs(self) -> list[Job]:
-        """The run, once for each replicate."""
+        """The runs, once for each replicate; a replicate is finished before the next begins."""
         several = self.command.replicates
         if several is not None and self.command.replicate != 1:
             raise UserError("--replicate and --replicates both say which: leave one out.")
         replicates = (self.command.replicate,) if several is None else numbers(several)
-        return [Job(self.description, replicate) for replicate in replicates]
+        return [Job(made, replicate) for replicate in replicates for made in self.descriptions]
 
     @property
     def context(self) -> Context:
         """Where and how, with a reporter that fits the terminal."""
         return Context(self.platform, reporter(quiet=self.command.quiet), self.options)
-
-
-def platform_flags(arguments: Sequence[str]) -> type[Platform]:
-    """The platform that ``--platform`` names, whose flags the command takes.
-
-    Raises:
-        UserError: There is none of this name; suggests the nearest.
-    """
-    return PLATFORMS[value_of("--platform", arguments) or "local"]
 
 
 def carry_out(work: Work) -> None:
@@ -114,13 +106,12 @@ def _not_measured(directory: RunDirectory, options: RunOptions) -> list[str]:
 
 def results(jobs: Sequence[Job], context: Context) -> str:
     """The table of what came out: the runs, and the complete parents they came from."""
-    directories = []
-    for job in jobs:
-        for description in _lineage(job.description):
-            directory = context.store.run(description, job.replicate)
-            if directory.state is RunState.DONE:
-                directories.append(directory)
-    return summary(directories)
+    runs = {
+        (description.name, job.replicate): context.store.run(description, job.replicate)
+        for job in jobs
+        for description in _lineage(job.description)
+    }
+    return summary(run for run in runs.values() if run.state is RunState.DONE)
 
 
 def _lineage(description: Description) -> list[Description]:
