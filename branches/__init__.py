@@ -13,6 +13,7 @@ KINDS: Registry[type] = Registry(
         "reinit": "branches.reinit:Reinit",
         "layer_matched": "branches.layer_matched:LayerMatched",
         "invert": "branches.invert:Invert",
+        "finetune": "branches.finetune:Finetune",
     },
 )
 """What each kind of run is: training jobs, imported weights, and the branches, a line each."""

@@ -244,6 +244,7 @@ def _constructors(find_run: FindRun | None) -> ConstructorRegistry:
         Step: ("STEP", Step.parse),
         Step | None: ("STEP", _optional(Step.parse)),
         tuple[Step, ...]: ("STEP,STEP", parse_steps),
+        tuple[Step, ...] | None: ("STEP,STEP", _optional(parse_steps)),
         tuple[int, ...]: ("INT,INT", _tuple_of(int)),
         tuple[float, ...]: ("FLOAT,FLOAT", _tuple_of(float)),
         tuple[str, ...]: ("STR,STR", _tuple_of(str)),
@@ -289,6 +290,8 @@ def _is_main(kind: object, value: object) -> bool:
 def _text(value: object) -> str:
     if value is None:
         return "None"
+    if isinstance(value, str):
+        return value
     return ",".join(map(str, value)) if isinstance(value, tuple) else show(value)
 
 

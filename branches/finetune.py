@@ -1,0 +1,64 @@
+"""The ``finetune`` branch: go on from the parent's end, by a training of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from branches.base import Branch, oldest
+from foundations.description import Description, RunRef
+from foundations.hparams import optional_step_field
+from foundations.steps import Step
+from training.hparams import TrainingHparams
+from training.overrides import Restating, restating
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from training.description import TrainDesc
+    from training.setting import Setting
+    from training.start import Start
+    from training.state import State
+
+
+@dataclass(frozen=True, kw_only=True)
+@restating(
+    "finetune",
+    TrainingHparams,
+    training_steps=Step(40),
+    lr=0.001,
+    lr_schedule="milestones",
+    milestone_steps=(),
+)
+class Finetune(Restating, Branch):
+    """Train the end of the parent on, with a learning rate and a schedule of its own.
+
+    Its weights and its mask stay, the optimizer is a new one, and the schedule begins anew. By
+    default as pruned networks are fine-tuned in "Rethinking the Value of Network Pruning" (Liu et
+    al. 2019): 40 epochs at a constant 0.001; all else is the parent's. With
+    --finetune_lr_schedule=one_cycle, as in "Network Pruning That Matters" (Le & Hua 2021).
+    """
+
+    kind: ClassVar[str] = "finetune"
+
+    state_step: Step | None = optional_step_field()
+    """Which state of the parent is trained on; by default its end."""
+
+    def recipe(self, parent: TrainDesc) -> TrainDesc:
+        """The parent's, with what is stated anew."""
+        return self.restated(parent)
+
+    def asks(self, parent: Description) -> tuple[RunRef, ...]:
+        """The state that is trained on."""
+        return (RunRef(parent, step=self.state_step),)
+
+    def origin(self, parent: Description) -> RunRef:
+        """The dense run at the same step."""
+        return RunRef(oldest(parent), step=self.state_step)
+
+    def start(self, parent: Description, states: Sequence[State], setting: Setting) -> Start:  # noqa: ARG002 - the interface's
+        """The weights and mask of ``states[0]``, at the beginning of the schedule."""
+        from training.start import Start
+        from training.state import State
+
+        return Start(State(0, states[0].weights, states[0].mask))
