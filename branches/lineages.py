@@ -62,7 +62,7 @@ def cumulative_fractions(hparams: PruningHparams, rounds: int) -> list[float]:
     The parts of a schedule are whole numbers; these are in millionths of a millionth.
     """
     from pruning.choices import SCHEDULES
-    from pruning.schedule import goal_of
+    from pruning.goal import goal_of
     from pruning.subject import Subject
 
     network: Any = None  # a schedule looks at the hyperparameters alone

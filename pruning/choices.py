@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from pruning.allocation import Allocation
+    from pruning.allocations import Allocation, Counting
     from pruning.granularity import Granularity
     from pruning.schedule import Schedule
     from pruning.selection import Selection
@@ -40,7 +40,15 @@ class Choice(Protocol[Made_co]):
 
 GRANULARITIES: Registry[Choice[Granularity]] = Registry(
     "granularity",
-    {"weights": "pruning.granularity:Weights"},
+    {
+        "weights": "pruning.granularity:Weights",
+        "kernels": "pruning.granularities.kernels:Kernels",
+        "channels": "pruning.granularities.channels:Channels",
+        "nodes": "pruning.granularities.channels:Nodes",
+        "gates": "pruning.granularities.gates:Gates",
+        "blocks": "pruning.granularities.blocks:Blocks",
+        "n_m": "pruning.granularities.n_m:NM",
+    },
 )
 """What is kept or cut as one."""
 
@@ -53,17 +61,38 @@ REDUCTIONS: Registry[Reduction] = Registry(
 )
 """From the scores of the weights of a unit to its own score."""
 
-ALLOCATIONS: Registry[Choice[Allocation]] = Registry(
-    "allocation", {"global": "pruning.allocation:Global"}
+ALLOCATIONS: Registry[Choice[Allocation | Counting]] = Registry(
+    "allocation",
+    {
+        "global": "pruning.allocations.together:Global",
+        "uniform": "pruning.allocations.uniform:Uniform",
+        "erk": "pruning.allocations.erk:Erk",
+        "groups": "pruning.allocations.groups:Groups",
+        "stages": "pruning.allocations.stages:Stages",
+        "explicit": "pruning.allocations.explicit:Explicit",
+        "matched": "pruning.allocations.matched:Matched",
+    },
 )
 """How many of each layer are kept."""
 
 SCHEDULES: Registry[Choice[Schedule]] = Registry(
-    "schedule", {"geometric": "pruning.schedule:Geometric"}
+    "schedule",
+    {
+        "geometric": "pruning.schedule:Geometric",
+        "linear": "pruning.schedule:Linear",
+        "cubic": "pruning.schedule:Cubic",
+        "gradient_flow": "pruning.schedule:GradientFlow",
+        "explicit": "pruning.schedule:Explicit",
+    },
 )
 """How much is kept after each round."""
 
 SELECTIONS: Registry[Choice[Selection]] = Registry(
-    "selection", {"exact": "pruning.selection:Exact"}
+    "selection",
+    {
+        "exact": "pruning.selection:Exact",
+        "published_threshold": "pruning.selection:PublishedThreshold",
+        "published_threshold_floor": "pruning.selection:PublishedThresholdFloor",
+    },
 )
 """How a count is met."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from foundations.errors import unknown
 from foundations.hparams import Hparams
 from pruning.choices import ALLOCATIONS, GRANULARITIES, REDUCTIONS, SCHEDULES, SELECTIONS
+from pruning.layers import parse_fractions, parse_groups
 from pruning.strategies import parse_strategy
 
 if TYPE_CHECKING:
@@ -17,6 +18,15 @@ CONVENTIONS = ("remaining", "all", "kept")
 MODES = ("train", "eval")
 PRECISIONS = ("float32", "float64")
 COUPLINGS = ("grouped", "inner", "independent")
+
+_COUNTED = ("explicit", "matched")
+"""Allocations from whose counts it follows how much is cut in all."""
+
+_CONVENTIONS_OF = {
+    "published_threshold": ("remaining",),
+    "published_threshold_floor": ("remaining", "all"),
+}
+"""By selection: what its fraction may be a fraction of."""
 
 _CHOICES: dict[str, Registry[Any]] = {
     "granularity": GRANULARITIES,
@@ -47,15 +57,15 @@ class PruningHparams(Hparams):
 
     prune_iterations: int = 1
     """In how many rounds to prune; each cuts the same fraction of what remains, unless --schedule
-    says otherwise."""
+    says otherwise. --schedule=explicit has as many rounds as fractions."""
 
     schedule: str = "geometric"
-    """How much each round cuts: geometric, linear, cubic, gradient_flow, or explicit (then
-    --prune_fractions says it)."""
+    """How much each round cuts: geometric (the same fraction of what remains), linear (as many),
+    cubic or gradient_flow (more at first), or explicit (then --prune_fractions says it)."""
 
     prune_fractions: tuple[float, ...] = ()
-    """The cumulative fractions of --schedule=explicit, a round each; the last is what is cut in
-    all: .5,.75,.9."""
+    """The cumulative fractions of --schedule=explicit, a round each, as --prune_fraction_of has it;
+    the last stands for --prune_fraction: .5,.75,.9."""
 
     granularity: str = "weights"
     """What is kept or cut as one: weights, kernels, channels, nodes, gates, blocks or n_m."""
@@ -75,16 +85,18 @@ class PruningHparams(Hparams):
     abs_sum or signed_sum; by default the mean, or what the strategy stands for."""
 
     allocation: str = "global"
-    """How many of each layer: global (all layers compete), uniform (the same fraction of each),
-    erk, groups (--layer_groups compete), stages (stem, inner and outer convolutions of residual
-    networks apart), explicit (--layer_fractions) or matched (the counts of --match_run)."""
+    """How many of each layer: global (all layers compete), uniform (the same density in each),
+    erk (small layers keep more), groups (of --layer_groups, the same density in each), stages
+    (likewise, of stem, inner and outer convolutions of residual networks), explicit
+    (--layer_fractions) or matched (the counts of --match_run)."""
 
     layer_groups: str | None = None
     """Groups of layers that compete among themselves, by the beginnings of their names:
-    'conv+blocks.0;blocks.1;fc'."""
+    'conv+blocks.0;blocks.1;fc'. Every layer that is not ignored is in one."""
 
     layer_fractions: str | None = None
-    """The fraction that is cut of each layer, by the beginnings of names: 'conv=.2,blocks=.9'."""
+    """The fraction that is cut of each layer, as --prune_fraction_of has it, by the beginnings of
+    names: 'conv=.2,blocks=.9'. It stands for --prune_fraction; other layers keep all they have."""
 
     layers_to_ignore: tuple[str, ...] = ()
     """Layers that are not pruned: fc.weight, or the beginnings of names of several."""
@@ -96,8 +108,9 @@ class PruningHparams(Hparams):
     """The fraction that every layer keeps at least; by default none."""
 
     selection: str = "exact"
-    """How the count is met: exact (ties by position) or published_threshold (all up to the n-th
-    score, as OpenLTH does: one more, and all ties)."""
+    """How the count is met: exact (ties by position), published_threshold (all up to the n-th
+    score, as OpenLTH does: one more, and all ties) or published_threshold_floor (likewise, with n
+    rounded down, as in weight-level pruning)."""
 
     score_per_class: int | None = None
     """How many examples of each class are scored on; by default what the strategy stands for."""
@@ -121,8 +134,8 @@ class PruningHparams(Hparams):
     score_precision: str | None = None
     """The arithmetic of scoring: float32 or float64; by default what the strategy says."""
 
-    score_augmented: bool = False
-    """Score on augmented examples."""
+    score_augmented: bool | None = None
+    """Score on augmented examples; by default what the strategy stands for."""
 
     score_distance: bool = False
     """Multiply the score by the weight's distance from where the run began to train."""
@@ -144,7 +157,10 @@ class PruningHparams(Hparams):
             _known(REDUCTIONS.what, self.reduction, tuple(REDUCTIONS))
         _known("convention", self.prune_fraction_of, CONVENTIONS)
         _known("coupling", self.coupling, COUPLINGS)
+        self._check_units()
         self._check_layers()
+        self._check_amounts()
+        self._check_selection()
         self._check_scoring()
 
     def versions(self) -> dict[str, Version]:
@@ -158,9 +174,7 @@ class PruningHparams(Hparams):
             named[f"reduction:{self.reduction}"] = REDUCTIONS.version(self.reduction)
         return parse_strategy(self.strategy).versions | named
 
-    def _check_layers(self) -> None:
-        self.require(self.minimum_kept >= 0, "minimum_kept", "it must not be negative")
-        self.require(0 <= self.minimum_fraction <= 1, "minimum_fraction", "it must be in [0, 1]")
+    def _check_units(self) -> None:
         pairs = {
             "block_shape": "two whole numbers from 1 on",
             "n_m": "two whole numbers, 1 <= n <= m",
@@ -169,20 +183,72 @@ class PruningHparams(Hparams):
             sizes = getattr(self, field)
             self.require(len(sizes) == 2 and all(size >= 1 for size in sizes), field, allowed)
         self.require(self.n_m[0] <= self.n_m[1], "n_m", pairs["n_m"])
+
+    def _check_layers(self) -> None:
+        self.require(self.minimum_kept >= 0, "minimum_kept", "it must not be negative")
+        self.require(0 <= self.minimum_fraction <= 1, "minimum_fraction", "it must be in [0, 1]")
         for field, allocation in (("layer_groups", "groups"), ("layer_fractions", "explicit")):
             self.require(
                 (getattr(self, field) is not None) == (self.allocation == allocation),
                 field,
                 f"--allocation={allocation} needs it, and no other takes it",
             )
+        if self.layer_groups is not None:
+            parse_groups(self.layer_groups)
+        if self.layer_fractions is not None:
+            parse_fractions(self.layer_fractions)
+
+    def _check_amounts(self) -> None:
         self.require(
             bool(self.prune_fractions) == (self.schedule == "explicit"),
             "prune_fractions",
             "--schedule=explicit needs them, and no other takes them",
         )
-        rising = list(self.prune_fractions) == sorted(set(self.prune_fractions))
-        inside = all(0 <= fraction <= 1 for fraction in self.prune_fractions)
-        self.require(rising and inside, "prune_fractions", "they must rise, from 0 to 1 at most")
+        if self.prune_fractions:
+            self._check_list()
+        if self.allocation in _COUNTED:
+            says = f"--allocation={self.allocation} says how many are left: leave it out"
+            self.require(not self.prune_fractions, "prune_fractions", says)
+            self.require(self.prune_fraction == type(self).prune_fraction, "prune_fraction", says)
+
+    def _check_list(self) -> None:
+        """A list says the rounds and the end; neither may be said again otherwise."""
+        *_, last = fractions = self.prune_fractions
+        order = -1 if self.prune_fraction_of == "kept" else 1
+        rising = [order * fraction for fraction in fractions]
+        self.require(
+            rising == sorted(set(rising)) and all(0 <= fraction <= 1 for fraction in fractions),
+            "prune_fractions",
+            "they must rise (or fall, of what is kept), and lie in [0, 1]",
+        )
+        self.require(
+            self.prune_fraction in {type(self).prune_fraction, last},
+            "prune_fraction",
+            f"the last of prune_fractions, {last}, says it: leave it out",
+        )
+        self.require(
+            self.prune_iterations in {1, len(fractions)},
+            "prune_iterations",
+            f"prune_fractions are {len(fractions)} rounds: leave it out",
+        )
+
+    def _check_selection(self) -> None:
+        """Published thresholds are stated for what the published codes have alone."""
+        if self.selection not in _CONVENTIONS_OF:
+            return
+        fits = self.schedule == "geometric" and self.allocation not in _COUNTED
+        conventions = _CONVENTIONS_OF[self.selection]
+        self.require(
+            fits and self.prune_fraction_of in conventions,
+            "selection",
+            "it takes --schedule=geometric, an --allocation that leaves the count to "
+            f"--prune_fraction, and --prune_fraction_of={' or '.join(conventions)}",
+        )
+        self.require(
+            self.selection == "published_threshold" or self.prune_iterations == 1,
+            "prune_iterations",
+            f"--selection={self.selection} is of one round",
+        )
 
     def _check_scoring(self) -> None:
         amounts = ("score_per_class", "score_examples", "score_batches", "score_batch_size")

@@ -86,6 +86,15 @@ class Mask(Mapping[str, torch.Tensor]):
         return {name: tuple(tensor.shape) for name, tensor in self.items()}
 
     @cached_property
+    def weights(self) -> Mask:
+        """The mask of weights of layers alone: of what has two dimensions or more.
+
+        Biases, norms and gates have one. What is cut of them goes with channels.
+        """
+        chosen = {name: tensor for name, tensor in self.items() if tensor.dim() > 1}
+        return self if len(chosen) == len(self) else Mask(chosen)
+
+    @cached_property
     def layers(self) -> dict[str, LayerCount]:
         """Kept and total entries of each layer, read from the device at once."""
         if not self:

@@ -5,41 +5,36 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
-from foundations.errors import UserError, unknown
-from pruning.allocation import Global
+from foundations.errors import unknown
+from models.gates import gate_tensors
+from pruning.allocations import Counting
+from pruning.allocations.together import Global
 from pruning.choices import ALLOCATIONS, GRANULARITIES, SCHEDULES, SELECTIONS
 from pruning.criteria import UnitCriterion
+from pruning.cutting import Cutting, Minimum, settled
+from pruning.gating import gates_of, with_gates
+from pruning.goal import Goal, asked_fraction, goal_at, goal_of
 from pruning.granularity import Weights
+from pruning.layers import begins
 from pruning.mask import Mask
 from pruning.remembered import Remembered
 from pruning.report import SparsityReport, sparsity_report
-from pruning.schedule import Geometric, goal_of
+from pruning.schedule import Geometric
 from pruning.scored import scored_by
 from pruning.selection import Exact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from torch import Tensor, nn
 
-    from pruning.allocation import Allocation
+    from pruning.allocations import Allocation
     from pruning.criteria import Criterion, ScoringData
     from pruning.granularity import Granularity
-    from pruning.schedule import Goal, Schedule
+    from pruning.hparams import PruningHparams
+    from pruning.schedule import Schedule
     from pruning.selection import Selection
     from pruning.subject import Subject
-
-
-@dataclass(frozen=True)
-class Minimum:
-    """What every layer keeps at least; more than a layer has kept so far, it cannot."""
-
-    count: int = 0
-    fraction: float = 0.0
-
-    def of(self, total: int) -> int:
-        """How many of ``total`` a layer keeps at least."""
-        return max(self.count, -int(-self.fraction * total // 1))
 
 
 @dataclass(frozen=True)
@@ -48,7 +43,7 @@ class Method:
 
     criterion: Criterion | UnitCriterion
     granularity: Granularity = field(default_factory=Weights)
-    allocation: Allocation = field(default_factory=Global)
+    allocation: Allocation | Counting = field(default_factory=Global)
     schedule: Schedule = field(default_factory=Geometric)
     selection: Selection = field(default_factory=Exact)
     highest: bool = False
@@ -57,6 +52,15 @@ class Method:
     """The beginnings of the names of layers that are not pruned."""
     minimum: Minimum = field(default_factory=Minimum)
 
+    def cutting(self, units: Mask) -> Cutting:
+        """How units are chosen, from these on.
+
+        Raises:
+            UserError: The allocation asks for more than a layer has left.
+        """
+        allocation = settled(self.allocation, self.minimum.rooms(units))
+        return Cutting(allocation, self.selection, self.minimum, self.highest)
+
 
 class PruneReport(TypedDict):
     """What was asked for, and what became of it."""
@@ -64,7 +68,8 @@ class PruneReport(TypedDict):
     strategy: str
     granularity: str
     """What is counted below."""
-    fraction: float
+    fraction: float | None
+    """What was asked for; None where layers or the granularity say how many are left."""
     fraction_of: str
     iterations: int
     highest: bool
@@ -74,6 +79,8 @@ class PruneReport(TypedDict):
     """How many were."""
     total: int
     """How many there are that may be cut, those cut before included."""
+    reached_fractions: dict[str, float]
+    """What was reached, by each convention: of what remained, of all, and what is kept of all."""
     kept: list[int]
     """How many were kept after each round."""
     sparsity: SparsityReport
@@ -113,19 +120,21 @@ def prune(
     start.check({name: tuple(weight.shape) for name, weight in weights.items()} | _gates(start))
     start = start.to(next(iter(weights.values())).device)
     before = _eligible(method, start)
-    goal = goal_of(hparams, before.kept, before.total)
-    masks = list(rounds(method, subject.network, weights, start, goal, data=data, seed=seed))
+    goal = _goal(method, hparams, before)
+    network = _with_gates(subject, {**start, **method.granularity.units(start)})
+    masks = list(rounds(method, network, weights, start, goal, data=data, seed=seed))
     kept = [_eligible(method, mask).kept for mask in masks]
     report: PruneReport = {
         "strategy": hparams.strategy,
         "granularity": hparams.granularity,
-        "fraction": hparams.prune_fraction,
+        "fraction": None if _counted(method, before) is not None else asked_fraction(hparams),
         "fraction_of": hparams.prune_fraction_of,
         "iterations": len(masks),
         "highest": hparams.prune_highest,
         "asked": goal.before - goal.after,
         "reached": before.kept - kept[-1],
         "total": before.total,
+        "reached_fractions": _fractions(kept[-1], before),
         "kept": kept,
         "sparsity": sparsity_report(masks[-1]),
     }
@@ -140,7 +149,7 @@ def method_of(subject: Subject) -> Method:
     """
     hparams = subject.hparams
     for layer in hparams.layers_to_ignore:
-        if not any(_begins(name, layer) for name in subject.prunable):
+        if not any(begins(name, layer) for name in subject.prunable):
             raise unknown("layer to ignore", layer, subject.prunable)
     return Method(
         criterion=scored_by(subject),
@@ -169,13 +178,15 @@ def rounds(
     A round that cuts nothing (rounding, or a fraction of 0) does not score.
     """
     data = None if data is None else Remembered(data)
-    for position, target in enumerate(method.schedule.kept(goal)):
+    cutting = method.cutting(_eligible(method, mask))
+    for position, scheduled in enumerate(method.schedule.kept(goal)):
         units = _eligible(method, mask)
+        target = method.selection.target(units.kept, units.total, scheduled)
         if target < units.kept:
-            masked = mask.apply(weights)
-            scores = _scores(method, network, masked, mask, data, (seed, position))
-            fewer = _cut(method, scores, units, target)
             everything = method.granularity.units(mask)
+            masked = mask.apply(weights) | gate_tensors({**mask, **everything})
+            scores = _scores(method, network, masked, mask, data, (seed, position))
+            fewer = cutting.cut(scores, units, target)
             mask = method.granularity.mask(Mask({**everything, **fewer}), mask)
         yield mask
 
@@ -188,65 +199,55 @@ def _scores(
     data: ScoringData | None,
     key: tuple[int, int],
 ) -> Mapping[str, Tensor]:
-    """The scores of the units."""
+    """The scores of the units, as they are compared."""
+    granularity = method.granularity
+    scores: Mapping[str, Tensor]
     if isinstance(method.criterion, UnitCriterion):
-        return method.criterion.units(network, weights, mask, method.granularity, data, key)
-    scored = Mask({name: mask[name] for name in method.granularity.scored(mask)})
-    scores = method.criterion(network, weights, scored, data, key)
-    return method.granularity.scores(scores, mask)
+        scores = method.criterion.units(network, weights, mask, granularity, data, key)
+    else:
+        scored = Mask({name: mask[name] for name in granularity.scored(mask)})
+        single = method.criterion(network, weights, scored, data, key)
+        scores = granularity.scores(single, mask)
+    return granularity.compared(scores, mask)
+
+
+def _goal(method: Method, hparams: PruningHparams, units: Mask) -> Goal:
+    """Where pruning ends: as granularity or allocation say, or else as the hyperparameters do."""
+    after = _counted(method, units)
+    if after is None:
+        return goal_of(hparams, units.kept, units.total)
+    return goal_at(after, units.kept, units.total)
+
+
+def _counted(method: Method, units: Mask) -> int | None:
+    """How many are kept in the end, where the granularity or the allocation itself says it."""
+    after = method.granularity.goal(units)
+    if after is None and isinstance(method.allocation, Counting):
+        return sum(method.allocation.counts(method.minimum.rooms(units)).values())
+    return after
+
+
+def _fractions(kept: int, before: Mask) -> dict[str, float]:
+    """What was cut of the units, by each of the conventions."""
+    remaining = 1 - kept / before.kept if before.kept else 0.0
+    left = kept / before.total if before.total else 1.0
+    return {"remaining": remaining, "all": 1 - left, "kept": left}
+
+
+def _with_gates(subject: Subject, names: Iterable[str]) -> nn.Module:
+    """The network, with these gates; only then does it matter what images it takes."""
+    if not gates_of(names) or subject.shape is None:
+        return subject.network
+    return with_gates(subject.network, subject.shape, names)
 
 
 def _eligible(method: Method, mask: Mask) -> Mask:
     """The units that may be cut: those of layers that are not ignored."""
     units = method.granularity.units(mask)
-    kept = {n: units[n] for n in units if not any(_begins(n, layer) for layer in method.ignored)}
+    kept = {n: units[n] for n in units if not any(begins(n, layer) for layer in method.ignored)}
     return Mask(kept)
-
-
-def _begins(name: str, layer: str) -> bool:
-    """Whether a weight is of this layer: its name, or a part of it from the beginning."""
-    return name == layer or name.startswith(f"{layer.rstrip('.')}.")
-
-
-def _cut(method: Method, scores: Mapping[str, Tensor], units: Mask, target: int) -> Mask:
-    """Of the units, those that are kept when each share of the layers keeps its count."""
-    kept: dict[str, Tensor] = {}
-    for share in method.allocation.shares(units.layers, target):
-        chosen = {name: units[name] for name in share.names}
-        floor = _floor(method, {name: scores[name] for name in share.names}, chosen, share.kept)
-        open_ = {name: chosen[name] & ~floor[name] for name in floor} if floor else chosen
-        count = sum(int(tensor.sum()) for tensor in chosen.values()) - share.kept
-        fewer = method.selection.cut(
-            {name: scores[name] for name in share.names}, open_, count, highest=method.highest
-        )
-        kept |= {name: fewer[name] | floor[name] for name in fewer} if floor else fewer
-    return Mask({**units, **kept})
-
-
-def _floor(
-    method: Method, scores: Mapping[str, Tensor], units: Mapping[str, Tensor], kept: int
-) -> dict[str, Tensor]:
-    """The best of each layer, which it keeps whatever the others have; empty without a minimum.
-
-    Raises:
-        UserError: The minima of the layers are more than are to be kept in all.
-    """
-    if method.minimum == Minimum():
-        return {}
-    best: dict[str, Tensor] = {}
-    for name, tensor in units.items():
-        here = int(tensor.sum())
-        least = min(method.minimum.of(tensor.numel()), here)
-        one = {name: scores[name]}
-        best |= method.selection.cut(one, {name: tensor}, here - least, highest=method.highest)
-    if (least := sum(int(tensor.sum()) for tensor in best.values())) > kept:
-        raise UserError(
-            f"The layers keep at least {least:,} between them (minimum_kept, minimum_fraction), "
-            f"and {kept:,} are to be kept in all. Lower the minimum, or cut less."
-        )
-    return best
 
 
 def _gates(mask: Mask) -> dict[str, Sequence[int]]:
     """The shapes of the gates of a mask: whether the network has them is seen when it is run."""
-    return {name: shape for name, shape in mask.shapes.items() if name.startswith("gate:")}
+    return {name: mask.shapes[name] for name in gates_of(mask)}

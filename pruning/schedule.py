@@ -1,36 +1,22 @@
-"""How much is kept after each round: one-shot, or in steps that are geometric in what remains.
+"""How much is kept after each round: one-shot, or in steps of one curve or another.
 
-The count asked for is met exactly: ``fraction`` of ``total`` rounded to the nearest whole number,
-halves up, is cut in the end. The fraction is taken as the decimal it is written as (12 significant
-digits), so that ``.35`` of 10 is 3.5 and cuts 4; binary rounding has no say.
+The counts are taken of the whole, not round by round, so that rounding never adds up, and the last
+is the goal's. Where a parent is pruned already, the curve begins at what it keeps.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
-from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
-from foundations.errors import UserError
+from pruning.counts import count_of
+from pruning.goal import left_by
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pruning.hparams import PruningHparams
+    from pruning.goal import Goal
     from pruning.subject import Subject
-
-
-class Goal(NamedTuple):
-    """Where pruning begins and where it ends."""
-
-    before: int
-    """How many are kept before the first round."""
-    after: int
-    """How many are kept in the end: exactly."""
-    fraction: float
-    """The fraction of ``before`` that is cut, not rounded to whole numbers."""
-    total: int
-    """How many there are, those cut before included."""
 
 
 class Schedule(Protocol):
@@ -41,13 +27,8 @@ class Schedule(Protocol):
 
 
 @dataclass(frozen=True)
-class Geometric:
-    """In round k of n, ``(1 - fraction) ** (k / n)`` of all is kept: the same share each round.
-
-    One round is one-shot pruning. The shares are those of iterative pruning in "Pruning Neural
-    Networks at Initialization: Why Are We Missing the Mark?" (Frankle et al. 2021); the counts are
-    taken of the whole, not round by round, so that rounding never adds up.
-    """
+class Rounds:
+    """So many rounds; one of them is one-shot pruning. Base of the schedules that are a curve."""
 
     iterations: int = 1
 
@@ -56,10 +37,83 @@ class Geometric:
         """With as many rounds as are asked for."""
         return cls(subject.hparams.prune_iterations)
 
+    @property
+    def times(self) -> list[float]:
+        """The part of the way behind at the end of each round but the last."""
+        return [k / self.iterations for k in range(1, self.iterations)]
+
+
+@dataclass(frozen=True)
+class Geometric(Rounds):
+    """At time t, ``(1 - fraction) ** t`` of all is kept: the same share goes each round.
+
+    The shares are those of iterative pruning in "Pruning Neural Networks at Initialization: Why
+    Are We Missing the Mark?" (Frankle et al. 2021), and of the levels of the lottery ticket
+    experiments (Frankle & Carbin 2019).
+    """
+
     def kept(self, goal: Goal) -> tuple[int, ...]:
         """How many are kept after each round."""
-        shares = [(1 - goal.fraction) ** (k / self.iterations) for k in range(1, self.iterations)]
-        return at_shares(goal, shares)
+        return at_shares(goal, [(1 - goal.fraction) ** time for time in self.times])
+
+
+@dataclass(frozen=True)
+class Linear(Rounds):
+    """At time t, ``1 - fraction * t`` of all is kept: as many go each round."""
+
+    def kept(self, goal: Goal) -> tuple[int, ...]:
+        """How many are kept after each round."""
+        return at_shares(goal, [1 - goal.fraction * time for time in self.times])
+
+
+@dataclass(frozen=True)
+class Cubic(Rounds):
+    """At time t, the sparsity is ``final + (initial - final) * (1 - t) ** 3``: most go at first.
+
+    "To prune, or not to prune: exploring the efficacy of pruning for model compression" (Zhu &
+    Gupta 2018), equation 1, with a step at the end of each round.
+    """
+
+    def kept(self, goal: Goal) -> tuple[int, ...]:
+        """How many are kept after each round."""
+        return at_shares(goal, [1 - goal.fraction * (1 - (1 - time) ** 3) for time in self.times])
+
+
+@dataclass(frozen=True)
+class GradientFlow(Rounds):
+    """In round k of n, ``p / (k p + n (1 - p))`` of what remains goes: more at first.
+
+    "A Gradient Flow Framework for Analyzing Network Pruning" (Lubana & Dick 2021), p the fraction
+    to be cut in all. So ``(1 - p) / (1 - p (1 - t))`` is kept at time t: its inverse is linear.
+    """
+
+    def kept(self, goal: Goal) -> tuple[int, ...]:
+        """How many are kept after each round."""
+        left = 1 - goal.fraction
+        return at_shares(goal, [left / (left + goal.fraction * time) for time in self.times])
+
+
+@dataclass(frozen=True)
+class Explicit:
+    """Cumulative fractions, a round each."""
+
+    fractions: tuple[float, ...]
+    convention: str = "remaining"
+    """What they are fractions of: see ``prune_fraction_of``."""
+
+    @classmethod
+    def of(cls, subject: Subject) -> Self:
+        """Those of ``prune_fractions``."""
+        return cls(subject.hparams.prune_fractions, subject.hparams.prune_fraction_of)
+
+    def kept(self, goal: Goal) -> tuple[int, ...]:
+        """How many are kept after each round.
+
+        Raises:
+            UserError: More is cut already than is asked for in the first rounds.
+        """
+        counts = {"kept": goal.before, "total": goal.total}
+        return tuple(left_by(part, self.convention, **counts) for part in self.fractions)
 
 
 def at_shares(goal: Goal, shares: Sequence[float]) -> tuple[int, ...]:
@@ -71,39 +125,3 @@ def at_shares(goal: Goal, shares: Sequence[float]) -> tuple[int, ...]:
     """
     before = [goal.before - count_of(goal.before, 1 - share) for share in shares]
     return (*(max(kept, goal.after) for kept in before), goal.after)
-
-
-def goal_of(hparams: PruningHparams, kept: int, total: int) -> Goal:
-    """Where pruning ends, by the convention that the hyperparameters state.
-
-    Args:
-        hparams: They give the fraction, and what it is a fraction of.
-        kept: How many are kept so far.
-        total: How many there are.
-
-    Raises:
-        UserError: More is cut already than is asked for in all.
-    """
-    fraction, convention = hparams.prune_fraction, hparams.prune_fraction_of
-    if convention == "remaining":
-        return Goal(kept, kept - count_of(kept, fraction), fraction, total)
-    cut = count_of(total, fraction)
-    after = total - cut if convention == "all" else cut
-    if after > kept:
-        raise UserError(
-            f"prune_fraction={fraction} of {convention} keeps {after:,} of {total:,}, but only "
-            f"{kept:,} are left. A fraction of what is left is --prune_fraction_of=remaining."
-        )
-    return Goal(kept, after, 1 - after / kept if kept else 0.0, total)
-
-
-def count_of(total: int, fraction: float) -> int:
-    """``fraction`` of ``total`` to the nearest whole number, halves up.
-
-    Raises:
-        UserError: The fraction is not between 0 and 1.
-    """
-    if not 0 <= fraction <= 1:
-        raise UserError(f"prune_fraction={fraction!r} is not allowed: between 0 and 1.")
-    exact = Decimal(f"{fraction:.12g}") * total
-    return int(exact.quantize(Decimal(1), rounding=ROUND_HALF_UP))

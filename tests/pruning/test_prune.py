@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 
 from foundations.draws import generator
 from foundations.errors import RunFailedError, UserError
-from pruning.allocation import Global, Share
-from pruning.granularity import Weights
+from pruning.allocations import Room, Share
+from pruning.allocations.together import Global
+from pruning.goal import Goal, goal_of
+from pruning.granularity import Granularity, Weights
 from pruning.hparams import PruningHparams
 from pruning.mask import LayerCount, Mask
 from pruning.prune import Method, rounds
-from pruning.schedule import Geometric, Goal, goal_of
+from pruning.schedule import Geometric
 from pruning.scored import scored_by
 from tests.pruning.networks import (
     CONV_NAMES,
@@ -316,6 +318,7 @@ def test_report() -> None:
         "asked": 32,
         "reached": 32,
         "total": 63,
+        "reached_fractions": {"remaining": 32 / 63, "all": 32 / 63, "kept": 31 / 63},
         "kept": [45, 31],
         "sparsity": {
             "layers": [
@@ -372,8 +375,8 @@ def test_shares_compete_apart() -> None:
     network, weights = conv_net()
 
     class EachHalf:
-        def shares(self, layers: Mapping[str, LayerCount], kept: int) -> list[Share]:
-            assert (kept, layers["fc.weight"]) == (31, LayerCount(9, 9))
+        def shares(self, layers: Mapping[str, Room], kept: int) -> list[Share]:
+            assert (kept, layers["fc.weight"]) == (31, Room(9, 9))
             return [Share(("conv.weight",), 27), Share(("fc.weight",), 4)]
 
     start = Mask.dense(weights, CONV_NAMES)
@@ -386,7 +389,7 @@ def test_granularity_of_rows() -> None:
     """A granularity coarser than weights needs no change elsewhere: here, rows by their sum."""
     network, weights = conv_net()
 
-    class Rows:
+    class Rows(Granularity):
         def units(self, mask: Mask) -> Mask:
             return Mask({name: keep.flatten(1).any(1) for name, keep in mask.items()})
 
@@ -416,7 +419,7 @@ def test_granularity_of_rows() -> None:
 
 def test_global_and_weights_are_what_they_are() -> None:
     """One share of all layers; units that are the weights themselves."""
-    layers = {"b": LayerCount(2, 2), "a": LayerCount(3, 4)}
+    layers = {"b": Room(2, 2), "a": Room(3, 4)}
     assert Global().shares(layers, 4) == [Share(("a", "b"), 4)]
-    mask = Mask({"w": torch.rand(5, generator=generator(0)) > 0.5})
+    mask = Mask({"w": torch.rand(5, 1, generator=generator(0)) > 0.5})
     assert Weights().units(mask) == Weights().mask(mask, mask) == mask

@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foundations.errors import UserError
+from pruning.counts import count_of
+from pruning.goal import Goal, goal_of
 from pruning.hparams import PruningHparams
-from pruning.schedule import Geometric, Goal, count_of, goal_of
+from pruning.schedule import Geometric
 
 FRACTIONS = st.integers(0, 1000).map(lambda n: n / 1000)
 

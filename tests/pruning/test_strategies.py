@@ -65,7 +65,7 @@ def test_nearest(name: str, meant: str) -> None:
 @pytest.mark.parametrize("name", ["", "10", "snip-10", "snip1_0", "snip10 ", "snip10x", "snip²"])
 def test_malformed(name: str) -> None:
     """What is no name at all is refused."""
-    with pytest.raises(UserError, match="Known: grasp"):
+    with pytest.raises(UserError, match="Known: "):
         parse_strategy(name)
 
 
@@ -79,7 +79,7 @@ def test_without_torch() -> None:
     """Names are checked without importing torch, which help has no time for."""
     code = (
         "import sys; from pruning.strategies import parse_strategy; import pruning.schedule, "
-        "pruning.allocation, pruning.hparams, pruning.report; parse_strategy('snip10'); "
+        "pruning.allocations, pruning.hparams, pruning.report; parse_strategy('snip10'); "
         "print(sorted({'torch', 'numpy'} & set(sys.modules)))"
     )
     shown = subprocess.run(
