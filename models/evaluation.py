@@ -34,7 +34,9 @@ class Folding:
 
     def weights(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The weights of the folded network from those of the original one."""
-        kept = {name: weights[name] for name in self.network.state_dict() if name in weights}
+        gates = (name for name, _ in self.network.named_buffers())  # which no state has
+        own = (*self.network.state_dict(), *gates)
+        kept = {name: weights[name] for name in own if name in weights}
         for convolution, norm, eps in self.pairs:
             weight, bias = _fold(weights, convolution, norm, eps)
             kept[f"{convolution}.weight"], kept[f"{convolution}.bias"] = weight, bias
@@ -65,6 +67,8 @@ def folding(network: nn.Module) -> Folding:
 
 def _graph(network: nn.Module) -> fx.Graph | None:
     if not any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
+        return None
+    if "forward" in vars(network):  # gates are in it; torch.fx would follow that of the class
         return None
     try:
         return fx.Tracer().trace(network)

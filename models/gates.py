@@ -16,7 +16,7 @@ from foundations.errors import UserError
 from models.graph.trace import traced_in_both_modes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from models.graph.flow import Site
 
@@ -49,7 +49,7 @@ def gate_tensors(
     return {buffer_name(name): kept.to(dtype) for name, kept in gates.items()}
 
 
-def gated(network: nn.Module, sites: Iterable[Site]) -> nn.Module:
+def gated(network: nn.Module, sites: Iterable[Site], *, taps: Sequence[Site] = ()) -> nn.Module:
     """The network with a gate at each site; it computes the same while the gates are ones.
 
     A copy of its modules, with its modes, that shares its parameters and buffers under the names
@@ -59,6 +59,8 @@ def gated(network: nn.Module, sites: Iterable[Site]) -> nn.Module:
     Args:
         network: It is not changed.
         sites: From the network's wiring.
+        taps: Sites whose activations the network returns, behind their gates, as a tuple in the
+            place of its logits; what no tap needs is not computed.
 
     Raises:
         UserError: The network cannot be traced, has no such site, or has a part named ``gates``.
@@ -69,10 +71,14 @@ def gated(network: nn.Module, sites: Iterable[Site]) -> nn.Module:
     copy, graph = traced_in_both_modes(network)
     copy.add_module(HOLDER, _holder(chosen, network))
     nodes = {node.name: node for node in graph.nodes}
-    for site in chosen:
+    for site in (*chosen, *taps):
         if site.node not in nodes:
             raise UserError(f"{type(network).__name__} has no place for a gate {site.name!r}.")
-        _insert(graph, nodes[site.node], buffer_name(site.name))
+    if taps:
+        _tap(graph, [nodes[site.node] for site in taps])
+    for site in chosen:
+        if nodes[site.node].users:
+            _insert(graph, nodes[site.node], buffer_name(site.name))
     run = type(fx.GraphModule(copy, graph)).forward
     copy.forward = MethodType(run, copy)
     return copy
@@ -86,6 +92,18 @@ def _holder(sites: Iterable[Site], network: nn.Module) -> nn.Module:
         name = buffer_name(site.name).removeprefix(f"{HOLDER}.")
         holder.register_buffer(name, ones, persistent=False)
     return holder
+
+
+def _tap(graph: fx.Graph, nodes: Iterable[fx.Node]) -> None:
+    """Give out what these nodes compute, copied before anything can overwrite it."""
+    copies = []
+    for node in nodes:
+        with graph.inserting_after(node):
+            copies.append(graph.call_function(torch.clone, (node,)))
+    graph.output_node().args = (tuple(copies),)
+    for node in reversed(graph.nodes):
+        if not node.users and node.op not in {"placeholder", "output"}:
+            graph.erase_node(node)
 
 
 def _insert(graph: fx.Graph, node: fx.Node, buffer: str) -> None:

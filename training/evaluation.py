@@ -12,7 +12,7 @@ from models.evaluation import folding
 from training.numerics import PROFILES, compiled_apart, sum_dtype
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from torch import Tensor, nn
 
@@ -56,6 +56,41 @@ class Evaluation:
         Returns:
             ``accuracy``, ``loss`` (the mean over examples) and ``top<k>``, fractions in [0, 1].
         """
+
+        def part(logits: Tensor, labels: Tensor) -> Tensor:
+            return _measures(logits, labels, self._temperature, top_k)
+
+        sums, examples = self._summed(weights, batches, part)
+        values = (sums / examples).tolist()
+        names = ("accuracy", "loss", *(f"top{k}" for k in top_k))
+        return dict(zip(names, values, strict=True))
+
+    def by_class(
+        self, weights: Mapping[str, Tensor], batches: Iterable[Batch], classes: int
+    ) -> list[float | None]:
+        """The accuracy on the examples of each class; None of a class that has none.
+
+        Args:
+            weights: As for ``measure``.
+            batches: As for ``measure``.
+            classes: How many there are.
+        """
+
+        def part(logits: Tensor, labels: Tensor) -> Tensor:
+            of_class = labels[:, None] == torch.arange(classes, device=labels.device)
+            right = (logits.argmax(1) == labels)[:, None] & of_class
+            return torch.stack([right.sum(0), of_class.sum(0)])
+
+        counts, _ = self._summed(weights, batches, part)
+        return [right / total if total else None for right, total in counts.T.tolist()]
+
+    def _summed(
+        self,
+        weights: Mapping[str, Tensor],
+        batches: Iterable[Batch],
+        part: Callable[[Tensor, Tensor], Tensor],
+    ) -> tuple[Tensor, int]:
+        """The sum over all batches of what ``part`` makes of logits and labels; the examples."""
         sums: Tensor | None = None
         examples = whole = 0
         with torch.inference_mode():
@@ -65,14 +100,12 @@ class Evaluation:
                 # A last batch of another size is not worth a graph of its own.
                 forward = self._forward if len(labels) == whole else self._eager
                 logits = forward(folded, images.to(dtype=self._numerics.dtype))
-                part = _measures(logits, labels, self._temperature, top_k)
-                sums = part if sums is None else sums + part
+                of_batch = part(logits, labels)
+                sums = of_batch if sums is None else sums + of_batch
                 examples += len(labels)
         if sums is None:
             raise ValueError("There is nothing to evaluate on.")
-        values = (sums / examples).tolist()
-        names = ("accuracy", "loss", *(f"top{k}" for k in top_k))
-        return dict(zip(names, values, strict=True))
+        return sums, examples
 
     def _laid_out(self, value: Tensor) -> Tensor:
         layout = self._numerics.memory_format if value.dim() == 4 else torch.contiguous_format
