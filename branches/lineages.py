@@ -2,20 +2,47 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from branches.base import recipe_of
+from branches.oneshot import Oneshot
+from branches.pruning import PruningBranch
+from branches.retrain import Retrain
 from foundations.description import BranchDesc
 from foundations.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from branches.finetune import Finetune
     from branches.lottery_rewind import LotteryRewind
     from foundations.description import Description
     from pruning.hparams import PruningHparams
+    from training.description import TrainDesc
 
 _PARTS = 10**12
+
+
+def pretrained(pretraining: Description, recipe: TrainDesc) -> Description:
+    """Level 0 of a lottery that begins from the end of another training.
+
+    Args:
+        pretraining: The run whose last weights it begins from.
+        recipe: How level 0 trains, and on what.
+    """
+    before = recipe_of(pretraining)
+    changed = {
+        name: value
+        for part in ("dataset", "training")
+        for name, value in vars(getattr(recipe, part)).items()
+        if value != getattr(getattr(before, part), name)
+    }
+    given = {f"retrain_{name}": value for name, value in changed.items() if value is not None}
+    absent = tuple(sorted(name for name, value in changed.items() if value is None))
+    settings: dict[str, Any] = {**given, "retrain_without": absent}
+    return BranchDesc(parent=pretraining, branch=Retrain(**settings))
 
 
 def lottery(dense: Description, level: LotteryRewind, levels: int) -> tuple[Description, ...]:
@@ -43,17 +70,45 @@ def iterative(dense: Description, last: LotteryRewind, rounds: int) -> tuple[Des
         rounds: In how many; an explicit schedule has its own number.
     """
     branches = [
-        replace(
-            last,
-            prune_fraction=fraction,
-            prune_fraction_of="all",
-            prune_iterations=1,
-            schedule="geometric",
-            prune_fractions=(),
-        )
-        for fraction in cumulative_fractions(last, rounds)
+        replace(last, **_one_round(fraction)) for fraction in cumulative_fractions(last, rounds)
     ]
     return tuple(_chain(dense, branches))
+
+
+def iterative_finetuned(
+    dense: Description, last: PruningBranch, rounds: int, tuning: Finetune
+) -> tuple[Description, ...]:
+    """The rounds of pruning and fine-tuning, the dense run first.
+
+    Each round is two runs: what was trained with a part cut off, not trained on (its accuracy is
+    that right after pruning), and the same fine-tuned.
+
+    Args:
+        dense: What is pruned after its training.
+        last: How it is pruned: what the last round reaches, and by which schedule.
+        rounds: In how many; an explicit schedule has its own number.
+        tuning: How what is left is trained after each cut.
+    """
+    shared = {field.name: getattr(last, field.name) for field in dataclasses.fields(PruningBranch)}
+    made = [dense]
+    for fraction in cumulative_fractions(last, rounds):
+        end = recipe_of(made[-1]).training.training_steps
+        settings = shared | _one_round(fraction)
+        cut = Oneshot(**settings, prune_step=end, state_step=end, start_step=end)
+        made.append(BranchDesc(parent=made[-1], branch=cut))
+        made.append(BranchDesc(parent=made[-1], branch=tuning))
+    return tuple(made)
+
+
+def _one_round(fraction: float) -> dict[str, Any]:
+    """Pruning to a fraction of all, at once."""
+    return {
+        "prune_fraction": fraction,
+        "prune_fraction_of": "all",
+        "prune_iterations": 1,
+        "schedule": "geometric",
+        "prune_fractions": (),
+    }
 
 
 def cumulative_fractions(hparams: PruningHparams, rounds: int) -> list[float]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from branches.lineages import lottery as levels_of
+from branches.lineages import pretrained
 from branches.lottery_rewind import LotteryRewind
 from commands.flags import numbers, parse
 from commands.hparams import CommandFlags
@@ -19,10 +20,12 @@ from commands.parsing import (
 )
 from commands.prefixed import by_own_names, renamed
 from commands.work import Work, carry_out
+from datasets.hparams import DatasetHparams
 from foundations.errors import UserError
 from foundations.hparams import Hparams
 from models.presets import pruning_preset
-from training.hparams import RunOptions
+from training.hparams import RunOptions, TrainingHparams
+from training.overrides import Restating, restating
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +48,21 @@ class LotteryFlags(Hparams):
 
     levels: int = 1
     """The number of the last level; 0 is the dense network."""
+
+
+@dataclass(frozen=True, kw_only=True)
+@restating("pretrain", TrainingHparams, DatasetHparams)
+class PretrainFlags(Restating):
+    """What the lottery begins from, if not from an initialization."""
+
+    pretrain: bool = False
+    """Begin from the end of another training: by the flags that begin with --pretrain_, and else
+    as level 0 trains. Where its classes are others, level 0 has a new output layer."""
+
+    def check(self) -> None:
+        """Refuse to say how, and not that."""
+        if self.given() and not self.pretrain:
+            raise UserError("Flags that begin with --pretrain_ are for --pretrain: give it too.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,13 +114,25 @@ def level_groups(arguments: Sequence[str]) -> dict[str, Hparams]:
     ignored = tuple(layer for layer in layers.split(",") if layer)
     settings: dict[str, Any] = {**given, "layers_to_ignore": ignored}
     level = LotteryRewind(**settings)
-    return {"level": renamed(level, pruning_flag), "dense": preset_description(arguments)}
+    return {
+        "level": renamed(level, pruning_flag),
+        "dense": preset_description(arguments),
+        "pretraining": PretrainFlags(),
+    }
 
 
 def described(flags: dict[str, Any], platform: Platform, last: int) -> tuple[Description, ...]:
     """The levels, up to the last; takes the groups that describe them out of the flags."""
     level = LotteryRewind(**by_own_names(flags.pop("level"), pruning_flag, LotteryRewind))
-    return levels_of(pinned(flags.pop("dense"), platform), level, last)
+    return levels_of(dense_run(flags, platform), level, last)
+
+
+def dense_run(flags: dict[str, Any], platform: Platform) -> Description:
+    """Level 0; takes the groups that describe it out of the flags."""
+    recipe, pretraining = pinned(flags.pop("dense"), platform), flags.pop("pretraining")
+    if not pretraining.pretrain:
+        return recipe
+    return pretrained(pinned(pretraining.restated(recipe), platform), recipe)
 
 
 def pruning_flag(field: str) -> str:
