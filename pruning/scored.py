@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from foundations.errors import UserError
 from pruning.criteria import CRITERIA, Examples, UnitCriterion
-from pruning.strategies import parse_strategy
+from pruning.strategies import STRATEGIES, parse_strategy
 
 if TYPE_CHECKING:
     from pruning.criteria import Criterion
     from pruning.hparams import PruningHparams
-    from pruning.strategies import Strategy
     from pruning.subject import Subject
 
+_AMOUNTS = ("score_per_class", "score_examples", "score_batches")
+
 _FLAGS = {
-    "training": "score_mode",
-    "temperature": "score_temperature",
-    "precision": "score_precision",
-    "examples": "score_per_class, score_examples or score_batches",
-    "alpha": "stat_alpha",
-    "beta": "stat_beta",
+    "training": ("score_mode",),
+    "temperature": ("score_temperature",),
+    "precision": ("score_precision",),
+    "examples": (*_AMOUNTS, "score_batch_size", "score_augmented"),
+    "initial": ("score_distance",),
+    "alpha": ("stat_alpha",),
+    "beta": ("stat_beta",),
 }
-"""By which flag each setting of a criterion is given."""
+"""The flags by which each setting of a criterion is given."""
+
+SINGLE_WEIGHTS = ("weights", "n_m")
+"""The granularities that compare weights by their own scores."""
 
 
 def scored_by(subject: Subject) -> Criterion | UnitCriterion:
@@ -34,52 +40,74 @@ def scored_by(subject: Subject) -> Criterion | UnitCriterion:
     """
     hparams = subject.hparams
     strategy = parse_strategy(hparams.strategy)
-    kind = CRITERIA[strategy.criterion]
-    known = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type] # all are
-    settings = _given(hparams, strategy) | _from(subject, known)
-    for name in settings:
-        if name not in known:
-            raise UserError(f"The strategy {strategy.name!r} has no {_FLAGS.get(name, name)}.")
-    if "examples" in known and "examples" not in {*settings, *strategy.settings}:
-        settings["examples"] = Examples()
-    criterion = kind(**{**strategy.settings, **settings})
+    known = _settings_of(strategy.criterion)
+    initial = subject.initial if hparams.score_distance else None
+    told: dict[str, Any] = {"subject": subject, "initial": initial, "examples": Examples()}
+    named = {name: told[name] for name in told if name in known} | _named(hparams)
+    given = _given(hparams, named.get("examples", Examples()))
+    for setting in (*given, *(["initial"] if hparams.score_distance else [])):
+        if setting not in known:
+            raise _without(setting, hparams)
+    criterion = CRITERIA[strategy.criterion](**named | given)
     _check_serves(criterion, hparams)
     return criterion
 
 
-def _given(hparams: PruningHparams, strategy: Strategy) -> dict[str, Any]:
+def _settings_of(criterion: str) -> frozenset[str]:
+    """The names of what a criterion can be made with."""
+    return frozenset(inspect.signature(CRITERIA[criterion]).parameters)
+
+
+def _named(hparams: PruningHparams) -> dict[str, Any]:
+    """The settings that the name of the strategy states."""
+    strategy = parse_strategy(hparams.strategy)
+    single = STRATEGIES[strategy.stem].of_single_weights
+    return {**strategy.settings, **(single if hparams.granularity in SINGLE_WEIGHTS else {})}
+
+
+def _given(hparams: PruningHparams, named: Examples) -> dict[str, Any]:
     """The settings that flags give."""
     settings: dict[str, Any] = {
         "temperature": hparams.score_temperature,
         "precision": hparams.score_precision,
         "training": None if hparams.score_mode is None else hparams.score_mode == "train",
+        "alpha": None if hparams.stat_alpha == 1 else hparams.stat_alpha,
+        "beta": None if hparams.stat_beta == 1 else hparams.stat_beta,
+        "examples": _examples(hparams, named) if _flags("examples", hparams) else None,
     }
-    settings = {name: value for name, value in settings.items() if value is not None}
-    for name in ("alpha", "beta"):
-        if (value := getattr(hparams, f"stat_{name}")) != 1:
-            settings[name] = value
-    named: Examples = strategy.settings.get("examples", Examples())
-    examples = _examples(hparams, named)
-    return settings | ({"examples": examples} if examples != named else {})
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 def _examples(hparams: PruningHparams, named: Examples) -> Examples:
-    """What is scored on: as the flags say, or else as the strategy's name does."""
-    asked = (hparams.score_per_class, hparams.score_examples, hparams.score_batches)
-    amount = asked if any(count is not None for count in asked) else named[:3]
-    size = hparams.score_batch_size or named.batch_size
-    return Examples(*amount, size, hparams.score_augmented or named.augmented)
+    """What is scored on: as the flags say, or else as the strategy's name does.
+
+    An amount that a flag gives is meant: if there are not so many, that is refused.
+    """
+    per_class, examples, batches = (getattr(hparams, flag) for flag in _AMOUNTS)
+    if per_class or examples or batches:
+        balanced = named.balanced and examples is not None
+        named = Examples(per_class, examples, batches, *named[3:5], balanced=balanced)
+    if hparams.score_batch_size is not None:
+        named = named._replace(batch_size=hparams.score_batch_size)
+    if hparams.score_augmented is not None:
+        named = named._replace(augmented=hparams.score_augmented)
+    return named
 
 
-def _from(subject: Subject, known: set[str]) -> dict[str, Any]:
-    """What a criterion is told of the subject, if it has a field for it."""
-    told = {"subject": subject, "initial": subject.initial}
-    if subject.hparams.score_distance and "initial" not in known:
-        raise UserError(
-            f"The strategy {subject.hparams.strategy!r} takes no distance from initialization: "
-            "leave out --score_distance."
-        )
-    return {name: value for name, value in told.items() if name in known}
+def _flags(setting: str, hparams: PruningHparams) -> list[str]:
+    """The flags by which a setting is given here."""
+    defaults = {field.name: field.default for field in dataclasses.fields(hparams)}
+    return [flag for flag in _FLAGS[setting] if getattr(hparams, flag) != defaults[flag]]
+
+
+def _without(setting: str, hparams: PruningHparams) -> UserError:
+    """The error for a setting that the strategy does not have."""
+    flags = " and ".join(f"--{flag}" for flag in _flags(setting, hparams))
+    others = sorted(n for n in STRATEGIES if setting in _settings_of(STRATEGIES[n].criterion))
+    those = f" Strategies that do: {', '.join(others)}." if others else ""
+    return UserError(
+        f"The strategy {hparams.strategy!r} does not take {flags}: leave it out.{those}"
+    )
 
 
 def _check_serves(criterion: Criterion | UnitCriterion, hparams: PruningHparams) -> None:

@@ -24,6 +24,23 @@ class Published:
     takes_examples: bool = False
     """Whether the name ends in a number of examples per class, passed on as ``examples``."""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    reduction: str | None = None
+    """How scores of weights become those of kernels, channels or nodes, where the method says so
+    and no flag says otherwise."""
+    of_single_weights: Mapping[str, Any] = field(default_factory=dict)
+    """Settings where single weights are cut, so that there is no reduction to take the absolute
+    value."""
+
+
+_FLOW: Mapping[str, Any] = {
+    "examples": Examples(examples=2560, batch_size=128, augmented=True, at_most=True),
+    "temperature": 5.0,
+}
+"""What "A Gradient Flow Framework for Analyzing Network Pruning" (Lubana and Dick 2021) scores on:
+2560 augmented examples in batches of 128, or all there are; logits divided by 5."""
+
+_CURVED: Mapping[str, Any] = {**_FLOW, "examples": _FLOW["examples"]._replace(balanced=True)}
+"""The same, with as many examples of each class."""
 
 
 STRATEGIES: Registry[Published] = Registry(
@@ -34,6 +51,27 @@ STRATEGIES: Registry[Published] = Registry(
         "snip": Published("snip", takes_examples=True),
         "grasp": Published("grasp", takes_examples=True),
         "graspabs": Published("grasp", takes_examples=True, settings={"absolute": True}),
+        "snip_example": Published(
+            "snip", takes_examples=True, settings={"per_example": True, "training": False}
+        ),
+        "wg": Published("first_order", settings=_FLOW, reduction="sum"),
+        "wg_signed": Published(
+            "first_order", settings={**_FLOW, "signed": True}, reduction="abs_sum"
+        ),
+        "w2g": Published("weighted_first_order", settings=_FLOW, reduction="sum"),
+        "whg": Published(
+            "hessian_gradient", settings={**_CURVED, "temperature": 200.0}, reduction="signed_sum"
+        ),
+        "whg_abs": Published(
+            "hessian_gradient",
+            settings={**_CURVED, "temperature": 1.0},
+            reduction="abs_sum",
+            of_single_weights={"absolute": True},
+        ),
+        "fisher": Published("fisher", settings=_FLOW, reduction="sum"),
+        "fisher_example": Published(
+            "fisher", settings={**_FLOW, "per_example": True}, reduction="sum"
+        ),
         "synflow": Published("synflow"),
     },
 )
@@ -48,6 +86,11 @@ class Strategy:
     stem: str
     criterion: str
     settings: Mapping[str, Any]
+
+    @property
+    def reduction(self) -> str | None:
+        """How it makes scores of kernels, channels or nodes, unless a flag says otherwise."""
+        return STRATEGIES[self.stem].reduction
 
     @property
     def versions(self) -> dict[str, Version]:

@@ -160,8 +160,10 @@ class ScoringData:
     def batches(self, examples: Examples) -> Sequence[tuple[Tensor, Tensor]]:
         """The examples that are asked for, in the arithmetic of the profile."""
         setting = self.setting
+        data = setting.data
+        examples = examples.resolved(len(data.train), data.classes)
         return scoring_batches(
-            setting.data,
+            data,
             setting.recipe.dataset,
             per_class=examples.per_class,
             examples=examples.examples,

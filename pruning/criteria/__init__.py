@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
+from foundations.errors import UserError
 from foundations.registry import Registry
 
 if TYPE_CHECKING:
@@ -23,7 +24,10 @@ Key = tuple[str | int, ...]
 
 
 class Examples(NamedTuple):
-    """Which training examples a criterion looks at: so many of each class, in all, or batches."""
+    """Which training examples a criterion looks at: so many of each class, in all, or batches.
+
+    All there are, if no amount is given.
+    """
 
     per_class: int | None = None
     examples: int | None = None
@@ -31,6 +35,30 @@ class Examples(NamedTuple):
     batch_size: int | None = None
     """None is that of training."""
     augmented: bool = False
+    at_most: bool = False
+    """Take all there are, if they are fewer than ``examples``; otherwise that is refused."""
+    balanced: bool = False
+    """Take as many of each class as ``examples`` divided by the number of classes, rounded down."""
+
+    def resolved(self, there: int, classes: int) -> Examples:
+        """The same examples of a data set of this size, by one amount alone.
+
+        Raises:
+            UserError: There are more classes than examples to divide among them.
+        """
+        per_class, examples, batches, size, augmented, at_most, balanced = self
+        if per_class is None and batches is None:
+            examples = there if examples is None else examples
+            examples = min(examples, there) if at_most else examples
+            if balanced and examples <= there:  # more is refused where examples are drawn
+                return Examples(_share(examples, classes), None, None, size, augmented)
+        return Examples(per_class, examples, batches, size, augmented)
+
+
+def _share(examples: int, classes: int) -> int:
+    if examples < classes:
+        raise UserError(f"{examples} examples cannot be shared among {classes} classes.")
+    return examples // classes
 
 
 class ScoringData(Protocol):
@@ -104,6 +132,10 @@ CRITERIA: Registry[Callable[..., Criterion | UnitCriterion]] = Registry(
         "magnitude": "pruning.criteria.magnitude:Magnitude",
         "snip": "pruning.criteria.snip:Snip",
         "grasp": "pruning.criteria.grasp:Grasp",
+        "first_order": "pruning.criteria.first_order:FirstOrder",
+        "weighted_first_order": "pruning.criteria.first_order:WeightedFirstOrder",
+        "hessian_gradient": "pruning.criteria.hessian_gradient:HessianGradient",
+        "fisher": "pruning.criteria.fisher:Fisher",
         "synflow": "pruning.criteria.synflow:SynFlow",
     },
 )

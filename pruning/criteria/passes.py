@@ -69,16 +69,23 @@ def outputs(
     return outputs
 
 
-def gradients(value: Tensor, variables: Mapping[str, Tensor], *, again: bool = False) -> Scores:
+def gradients(
+    value: Tensor, variables: Mapping[str, Tensor], *, again: bool = False, keep: bool = False
+) -> Scores:
     """The gradient of a scalar by each variable; zero by one that it does not depend on.
 
     Args:
         value: The scalar.
         variables: What to differentiate by.
         again: Whether the gradients will be differentiated in their turn.
+        keep: Whether there is more to differentiate of the pass that gave the scalar.
     """
     found = torch.autograd.grad(
-        value, list(variables.values()), create_graph=again, materialize_grads=True
+        value,
+        list(variables.values()),
+        retain_graph=again or keep,
+        create_graph=again,
+        materialize_grads=True,
     )
     return dict(zip(variables, found, strict=True))
 

@@ -3,56 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from torch.nn.functional import cross_entropy
+import torch
 
-from pruning.criteria.passes import (
-    device_of,
-    gradients,
-    leaves,
-    mean_over_batches,
-    outputs,
-    required,
-    running,
-)
+from pruning.criteria.loss import LossCriterion
+from pruning.criteria.per_example import mean_over_examples
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from torch import Tensor
 
-    from torch import Tensor, nn
-
-    from pruning.criteria import Examples, Key, ScoringData
-    from pruning.mask import Mask
+    from pruning.criteria.loss import Loss
+    from pruning.criteria.passes import Scores
 
 
 @dataclass(frozen=True)
-class Snip:
+class Snip(LossCriterion):
     """|w dL/dw| of each batch, averaged over examples (Lee et al. 2019, eq. 4 and 6).
 
     The network is in training mode, so batch norm takes the batch's statistics. The absolute value
-    is taken batch by batch, as Frankle et al. (2021) do.
+    is taken batch by batch, as Frankle et al. (2021) do; or ``per_example``.
     """
 
-    examples: Examples
-    """What it is scored on."""
+    training: bool = True
+    per_example: bool = False
+    """Take the absolute value for each example by itself."""
 
-    def __call__(
-        self,
-        network: nn.Module,
-        weights: Mapping[str, Tensor],
-        mask: Mask,
-        data: ScoringData | None,
-        key: Key,
-    ) -> dict[str, Tensor]:
-        """See ``Criterion``."""
-        batches = required(data, "snip").batches(self.examples)
-        variables, device = leaves(weights, mask), device_of(weights)
+    def scores(self, loss: Loss) -> Scores:
+        """See ``LossCriterion``."""
+        weights = loss.scored
+        if self.per_example:
+            slopes = loss.mean(partial(mean_over_examples, loss, torch.abs))
+            return {name: slopes[name].mul_(weight.abs()) for name, weight in weights.items()}
 
-        def score(x: Tensor, y: Tensor) -> dict[str, Tensor]:
-            loss = cross_entropy(outputs(network, weights, variables, x), y)
-            slopes = gradients(loss, variables)
-            return {name: (weights[name].detach() * slopes[name]).abs() for name in mask}
+        def score(x: Tensor, y: Tensor) -> Scores:
+            slopes = loss.gradient(x, y)
+            return {name: (slopes[name] * weight).abs_() for name, weight in weights.items()}
 
-        with running(network, device, training=True, key=key):
-            return mean_over_batches(score, batches, device)
+        return loss.mean(score)

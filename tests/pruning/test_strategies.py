@@ -23,6 +23,11 @@ ROOT = Path(pruning.__file__).parents[1]
         ("grasp1", "grasp", {"examples": Examples(per_class=1)}),
         ("graspabs250", "grasp", {"examples": Examples(per_class=250), "absolute": True}),
         ("synflow", "synflow", {}),
+        (
+            "snip_example3",
+            "snip",
+            {"examples": Examples(per_class=3), "per_example": True, "training": False},
+        ),
     ],
 )
 def test_parse(name: str, criterion: str, settings: dict[str, object]) -> None:
@@ -38,14 +43,14 @@ def test_parse(name: str, criterion: str, settings: dict[str, object]) -> None:
     assert {key: getattr(built, key) for key in settings} == settings
 
 
-@pytest.mark.parametrize("name", ["snip", "grasp", "graspabs", "snip0", "snip010"])
+@pytest.mark.parametrize("name", ["snip", "grasp", "graspabs", "snip0", "snip010", "snip_example"])
 def test_number_missing(name: str) -> None:
     """A strategy that needs examples says so, and shows a name that would do."""
     with pytest.raises(UserError, match=rf"{name!r} needs the number of examples.*10'"):
         parse_strategy(name)
 
 
-@pytest.mark.parametrize("name", ["magnitude10", "random1", "synflow100"])
+@pytest.mark.parametrize("name", ["magnitude10", "random1", "synflow100", "w2g10", "wg2560"])
 def test_number_too_many(name: str) -> None:
     """A strategy without data takes no number."""
     with pytest.raises(UserError, match="takes no number"):

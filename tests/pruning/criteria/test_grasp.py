@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from pruning.criteria import Examples as Asked
 from pruning.criteria.grasp import Grasp
 from pruning.mask import Mask
 from tests.pruning.networks import (
@@ -75,7 +76,7 @@ def test_finite_differences(temperature: float, which: str, masked: bool) -> Non
         names, shape = CONV_NAMES, CONV_SHAPE
     mask = partly(weights, names) if masked else Mask.dense(weights, names)
     data = batches([6, 3], shape, torch.float64)
-    scores = Grasp(2, temperature=temperature)(
+    scores = Grasp(Asked(per_class=2), temperature=temperature)(
         network, mask.apply(weights), mask, Examples(data, shape), (0, 0)
     )
     expected = reference(network, weights, mask, data, temperature)
@@ -87,7 +88,7 @@ def test_finite_differences(temperature: float, which: str, masked: bool) -> Non
 
 def test_temperature_is_200() -> None:
     """Unless told otherwise, logits are divided by 200."""
-    assert Grasp(1).temperature == 200.0
+    assert Grasp(Asked(per_class=1)).temperature == 200.0
 
 
 def test_absolute() -> None:
@@ -95,7 +96,7 @@ def test_absolute() -> None:
     network, weights = conv_net(torch.float64)
     mask = Mask.dense(weights, CONV_NAMES)
     data = Examples(batches([6, 3], CONV_SHAPE, torch.float64), CONV_SHAPE)
-    signed = Grasp(2)(network, weights, mask, data, (0, 0))
-    absolute = Grasp(2, absolute=True)(network, weights, mask, data, (0, 0))
+    signed = Grasp(Asked(per_class=2))(network, weights, mask, data, (0, 0))
+    absolute = Grasp(Asked(per_class=2), absolute=True)(network, weights, mask, data, (0, 0))
     assert any((values < 0).any() for values in signed.values())
     assert all(torch.equal(absolute[name], signed[name].abs()) for name in mask)

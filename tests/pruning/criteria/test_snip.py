@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from pruning.criteria import Examples as Asked
 from pruning.criteria.snip import Snip
 from pruning.mask import Mask
+from tests.pruning.criteria.reference import Slow
 from tests.pruning.networks import (
     CONV_NAMES,
     CONV_SHAPE,
@@ -29,7 +32,7 @@ def snip(network: nn.Module, weights: Weights, mask: Mask, data: Batches) -> dic
     """The scores of masked weights."""
     _, *shape = data[0][0].shape
     examples = Examples(data, (shape[0], shape[1], shape[2]))
-    return Snip(2)(network, mask.apply(weights), mask, examples, (0, 0))
+    return Snip(Asked(per_class=2))(network, mask.apply(weights), mask, examples, (0, 0))
 
 
 def test_linear_layer_by_hand() -> None:
@@ -117,7 +120,10 @@ def test_dropout_is_keyed() -> None:
     mask = Mask.dense(weights, ["2.weight"])
     data = Examples(batches([6], SHAPE), SHAPE)
     before = torch.get_rng_state()
-    scores = [Snip(2)(network, weights, mask, data, (0, n))["2.weight"] for n in (0, 0, 1)]
+    scores = [
+        Snip(Asked(per_class=2))(network, weights, mask, data, (0, n))["2.weight"]
+        for n in (0, 0, 1)
+    ]
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(scores[0], scores[1])
     assert not torch.equal(scores[0], scores[2])
@@ -153,3 +159,35 @@ def test_under_no_grad() -> None:
     loud = snip(network, weights, mask, data)
     assert all(torch.equal(quiet[name], loud[name]) for name in mask)
     assert not any(values.requires_grad for values in loud.values())
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("sizes", [[9], [6, 3]])
+def test_per_example(sizes: list[int], training: bool) -> None:  # noqa: FBT001 - pytest passes it
+    """|w g| of each example, averaged; in training mode, examples share their statistics."""
+    network, weights = conv_net(torch.float64)
+    mask = partly(weights, CONV_NAMES)
+    masked = mask.apply(weights)
+    data = Examples(batches(sizes, CONV_SHAPE, torch.float64), CONV_SHAPE)
+    criterion = Snip(Asked(per_class=3), training=training, per_example=True)
+    scores = criterion(network, masked, mask, data, (0, 0))
+    slow = Slow(network, masked, CONV_NAMES, training)
+    parts = [slow.slopes(x, y) for x, y in data.loaded]
+    for name, values in scores.items():
+        slopes = torch.cat([part[name] for part in parts])
+        expected = (masked[name] * slopes).abs().mean(0)
+        torch.testing.assert_close(values, expected, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 5.0])
+def test_evaluation_mode_and_temperature(temperature: float) -> None:
+    """Both can be set: then the running statistics count, and logits are divided."""
+    network, weights = conv_net(torch.float64)
+    data = batches([6], CONV_SHAPE, torch.float64)
+    criterion = Snip(Asked(per_class=2), training=False, temperature=temperature)
+    mask = Mask.dense(weights, CONV_NAMES)
+    scores = criterion(network, weights, mask, Examples(data, CONV_SHAPE), (0, 0))
+    slopes = Slow(network, weights, CONV_NAMES, training=False, temperature=temperature).slope(data)
+    for name, values in scores.items():
+        expected = (weights[name] * slopes[name]).abs()
+        torch.testing.assert_close(values, expected, rtol=1e-6, atol=1e-8)

@@ -1,0 +1,159 @@
+"""The loss of the scored examples as a function of the weights, and criteria made of it.
+
+A criterion of this kind is one function, from the loss to scores; data, mode, temperature and
+precision are the same settings for all.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from foundations.errors import unknown
+from pruning.criteria.passes import (
+    device_of,
+    gradients,
+    leaves,
+    mean_over_batches,
+    outputs,
+    required,
+    running,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from torch import Tensor, nn
+
+    from pruning.criteria import Examples, Key, ScoringData
+    from pruning.criteria.passes import Scores
+    from pruning.mask import Mask
+
+PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Loss:
+    """The mean cross-entropy of batches, of logits divided by a temperature.
+
+    Args:
+        network: Called functionally.
+        weights: All parameters and buffers by name.
+        variables: The weights that are scored, those pruned already included; what derivatives are
+            taken by. They stand in the place of ``weights`` of their names.
+        batches: The examples that are scored on.
+        training: The mode of the network.
+        temperature: What logits are divided by.
+        key: What random layers are keyed by.
+    """
+
+    network: nn.Module
+    weights: Mapping[str, Tensor]
+    variables: Mapping[str, Tensor]
+    batches: Sequence[tuple[Tensor, Tensor]]
+    training: bool
+    temperature: float
+    key: Key
+
+    @property
+    def scored(self) -> Scores:
+        """The values of the weights that are scored."""
+        return {name: variable.detach() for name, variable in self.variables.items()}
+
+    def at(
+        self, variables: Mapping[str, Tensor], x: Tensor, y: Tensor, *, reduction: str = "mean"
+    ) -> Tensor:
+        """The loss of a batch where the scored weights have these values."""
+        logits = outputs(self.network, self.weights, variables, x) / self.temperature
+        return cross_entropy(logits, y, reduction=reduction)
+
+    def gradient(self, x: Tensor, y: Tensor, *, again: bool = False) -> Scores:
+        """g, the gradient of the loss of a batch; ``again`` if it will be differentiated."""
+        return gradients(self.at(self.variables, x, y), self.variables, again=again)
+
+    def curvature(self, x: Tensor, y: Tensor, along: Mapping[str, Tensor] | None = None) -> Scores:
+        """Hv for the Hessian H of a batch's loss and a direction v: its gradient, by default.
+
+        One pass forward and two back.
+        """
+        slopes = self.gradient(x, y, again=True)
+        # The derivative of <v, g> with v held fixed is Hv.
+        fixed = {name: slope.detach() for name, slope in slopes.items()} if along is None else along
+        dots = [(fixed[name] * slope).sum() for name, slope in slopes.items()]
+        return gradients(torch.stack(dots).sum(), self.variables)
+
+    def mean(self, score: Callable[[Tensor, Tensor], Scores]) -> Scores:
+        """What ``score`` finds for each batch, averaged over examples."""
+        device = device_of(self.variables)
+        with running(self.network, device, training=self.training, key=self.key):
+            return mean_over_batches(score, self.batches, device)
+
+
+@dataclass(frozen=True)
+class LossCriterion(ABC):
+    """A criterion made of the loss and its derivatives.
+
+    Raises:
+        UserError: There is no such precision.
+    """
+
+    examples: Examples
+    """What it is scored on."""
+    training: bool = False
+    """Whether the network is in training mode, where batch norm takes the batch's statistics."""
+    temperature: float = 1.0
+    """What logits are divided by."""
+    precision: str | None = None
+    """``float32`` or ``float64``, in which all is computed; by default that of the weights."""
+
+    def __post_init__(self) -> None:
+        if self.precision is not None and self.precision not in PRECISIONS:
+            raise unknown("precision", self.precision, PRECISIONS)
+
+    @abstractmethod
+    def scores(self, loss: Loss) -> Scores:
+        """A score for each entry of ``loss.variables``."""
+
+    def __call__(
+        self,
+        network: nn.Module,
+        weights: Mapping[str, Tensor],
+        mask: Mask,
+        data: ScoringData | None,
+        key: Key,
+    ) -> dict[str, Tensor]:
+        """See ``Criterion``."""
+        computed = _in_precision(network, weights, self.precision)
+        loss = Loss(
+            network=network,
+            weights=computed,
+            variables=leaves(computed, mask),
+            batches=required(data, type(self).__name__).batches(self.examples),
+            training=self.training,
+            temperature=self.temperature,
+            key=key,
+        )
+        device = device_of(weights)
+        dtype = torch.float32 if device.type == "mps" else None  # which has no float64
+        return {name: score.to(device, dtype) for name, score in self.scores(loss).items()}
+
+
+def _in_precision(
+    network: nn.Module, weights: Mapping[str, Tensor], precision: str | None
+) -> Mapping[str, Tensor]:
+    """The weights, and buffers that no state has, in a precision; whole numbers stay as they are.
+
+    Where there is no float64, they come to the CPU.
+    """
+    if precision is None:
+        return weights
+    dtype, device = PRECISIONS[precision], device_of(weights)
+    place = torch.device("cpu") if (device.type, precision) == ("mps", "float64") else device
+    return {
+        name: tensor.detach().to(place, dtype if tensor.is_floating_point() else None)
+        for name, tensor in (dict(network.named_buffers()) | dict(weights)).items()
+    }
