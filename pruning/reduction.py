@@ -9,8 +9,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pruning.choices import REDUCTIONS
+from pruning.strategies import STRATEGIES, parse_strategy
+
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from pruning.choices import Reduction
+    from pruning.subject import Subject
+
+DEFAULT = "mean"
+"""For strategies that do not say what they stand for."""
+
+
+def reduction_of(subject: Subject) -> Reduction:
+    """The reduction that is asked for, or else that of the strategy, or else the mean."""
+    stem = parse_strategy(subject.hparams.strategy).stem
+    return REDUCTIONS[subject.hparams.reduction or STRATEGIES[stem].reduction or DEFAULT]
 
 
 def mean(scores: Tensor, dims: tuple[int, ...]) -> Tensor:

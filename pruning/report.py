@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, NotRequired, TypedDict
+
+from pruning.mask import GATE
 
 if TYPE_CHECKING:
     from pruning.mask import Mask
 
 
 class LayerReport(TypedDict):
-    """One layer."""
+    """One layer, or what else a mask has an entry of."""
 
     layer: str
     shape: list[int]
@@ -21,23 +23,34 @@ class SparsityReport(TypedDict):
     """A mask, layer by layer in the order of names."""
 
     layers: list[LayerReport]
+    """The weights that can be pruned."""
     total: int
+    """Of these."""
     kept: int
     cut_to_nothing: list[str]
-    """Layers with no entry left: the network is cut in two there, if nothing leads around them."""
+    """Layers and gates with no entry left: the network is cut in two there, if nothing leads around
+    them."""
+    others: NotRequired[list[LayerReport]]
+    """Biases and norms that were cut with channels, and gates; absent where there are none."""
 
 
 def sparsity_report(mask: Mask) -> SparsityReport:
     """Counts of each layer and of all."""
-    shapes = mask.shapes
-    return {
-        "layers": [
-            {"layer": name, "shape": list(shapes[name]), "total": total, "kept": kept}
-            for name, (kept, total) in mask.layers.items()
-        ],
-        "total": mask.total,
-        "kept": mask.kept,
+    weights = mask.weights
+    report: SparsityReport = {
+        "layers": [_layer(mask, name) for name in weights],
+        "total": weights.total,
+        "kept": weights.kept,
         "cut_to_nothing": [
-            name for name, (kept, total) in mask.layers.items() if total and not kept
+            name
+            for name, (kept, total) in mask.layers.items()
+            if total and not kept and (name in weights or name.startswith(GATE))
         ],
     }
+    others = [_layer(mask, name) for name in mask if name not in weights]
+    return {**report, "others": others} if others else report
+
+
+def _layer(mask: Mask, name: str) -> LayerReport:
+    kept, total = mask.layers[name]
+    return {"layer": name, "shape": list(mask.shapes[name]), "total": total, "kept": kept}

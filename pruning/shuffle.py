@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING
 import torch
 
 from foundations.draws import generator
+from foundations.errors import UserError
 from foundations.registry import Registry
 from pruning.counts import apportioned
+from pruning.gating import gates_of
 from pruning.mask import Mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import Tensor
+
+    from pruning.granularity import Granularity
 
 
 def shuffle_layerwise(mask: Mask, seed: int, *, within: Mask | None = None) -> Mask:
@@ -61,6 +65,48 @@ def shuffle_evenly(mask: Mask, seed: int) -> Mask:
         first = torch.arange(keep.numel(), device=keep.device) < count
         even[name] = first.reshape(keep.shape)
     return shuffle_layerwise(Mask(even), seed)
+
+
+def shuffle_units(
+    mask: Mask,
+    granularity: Granularity,
+    seed: int,
+    *,
+    how: str = "layerwise",
+    within: Mask | None = None,
+) -> Mask:
+    """The mask with what is kept or cut as one permuted as one; biases and norms follow.
+
+    Args:
+        mask: What to shuffle.
+        granularity: By which it was pruned.
+        seed: Decides the permutations.
+        how: One of ``SHUFFLES``.
+        within: What was kept before, for ``layerwise`` alone: see ``shuffle_layerwise``.
+
+    Raises:
+        UserError: The mask cuts something else than units of this granularity, or a shuffle would
+            break what the granularity promises.
+    """
+    units = granularity.units(mask)
+    if granularity.goal(units) is not None:
+        raise UserError(
+            "A mask of which every few neighbours keep as many cannot be shuffled: it would not be "
+            "one any more. Prune with --strategy=random --granularity=n_m."
+        )
+    primary = {*mask.weights, *gates_of(mask)}
+    device = next(iter(mask.values())).device
+    whole = Mask.dense(mask, primary) if within is None else within.to(device)
+    if granularity.mask(units, whole) != mask:
+        raise UserError(
+            "The mask does not keep or cut what --granularity names as one: it was pruned in more "
+            "ways than one, and there is no saying what is to be shuffled."
+        )
+    if within is not None:
+        shuffled = shuffle_layerwise(units, seed, within=granularity.units(whole))
+    else:
+        shuffled = SHUFFLES[how](units, seed)
+    return granularity.mask(shuffled, whole)
 
 
 SHUFFLES: Registry[Callable[[Mask, int], Mask]] = Registry(

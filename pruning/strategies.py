@@ -43,6 +43,13 @@ _CURVED: Mapping[str, Any] = {**_FLOW, "examples": _FLOW["examples"]._replace(ba
 """The same, with as many examples of each class."""
 
 
+_GATES: dict[str, Any] = {
+    "examples": Examples(examples=2000, batch_size=100, augmented=True, at_most=True)
+}
+"""What "Fine Granularity is Critical for Intelligent Neural Network Pruning" scores on, by default;
+the size of batches changes nothing."""
+
+
 STRATEGIES: Registry[Published] = Registry(
     "strategy",
     {
@@ -73,6 +80,17 @@ STRATEGIES: Registry[Published] = Registry(
             "fisher", settings={**_FLOW, "per_example": True}, reduction="sum"
         ),
         "synflow": Published("synflow"),
+        "mean_mag": Published("magnitude", reduction="mean"),
+        "gate_saliency": Published("gate_saliency", settings=_GATES),
+        "gate_saliency_cumulative": Published(
+            "gate_saliency", settings=_GATES | {"cumulative": True}
+        ),
+        "bn_scale": Published("bn_scale"),
+        "bn_taylor": Published("bn_taylor", settings=_FLOW),
+        "activation_statistics": Published("activation_statistics"),
+        "activation_statistics_batched": Published(
+            "activation_statistics", settings={"batched": True}
+        ),
     },
 )
 """Strategies by name, the number of examples left out."""

@@ -137,6 +137,10 @@ CRITERIA: Registry[Callable[..., Criterion | UnitCriterion]] = Registry(
         "hessian_gradient": "pruning.criteria.hessian_gradient:HessianGradient",
         "fisher": "pruning.criteria.fisher:Fisher",
         "synflow": "pruning.criteria.synflow:SynFlow",
+        "gate_saliency": "pruning.criteria.gate_saliency:GateSaliency",
+        "bn_scale": "pruning.criteria.batch_norm:BnScale",
+        "bn_taylor": "pruning.criteria.batch_norm:BnTaylor",
+        "activation_statistics": "pruning.criteria.activation_statistics:ActivationStatistics",
     },
 )
 """Criteria by name: what is called with a criterion's settings and gives one."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from foundations.draws import generator
+from pruning.choices import GRANULARITIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,25 +16,48 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from pruning.criteria import Key, ScoringData
+    from pruning.granularity import Granularity
     from pruning.mask import Mask
 
 
 @dataclass(frozen=True)
 class Random:
-    """A uniform draw for each weight, anew in each round; drawn on the CPU for every device."""
+    """A uniform draw for each unit, anew in each round; drawn on the CPU for every device."""
 
     def __call__(
         self,
         network: nn.Module,  # noqa: ARG002 - the interface's
-        weights: Mapping[str, Tensor],
+        weights: Mapping[str, Tensor],  # noqa: ARG002 - the interface's
         mask: Mask,
         data: ScoringData | None,  # noqa: ARG002 - the interface's
         key: Key,
     ) -> dict[str, Tensor]:
         """See ``Criterion``."""
-        return {
-            name: torch.rand(
-                weights[name].shape, generator=generator(*key, "random scores", name)
-            ).to(weights[name].device)
-            for name in mask
-        }
+        return _drawn(mask, key)
+
+    @property
+    def serves(self) -> frozenset[str]:
+        """Every granularity."""
+        return frozenset(GRANULARITIES)
+
+    def units(
+        self,
+        network: nn.Module,  # noqa: ARG002 - the interface's
+        weights: Mapping[str, Tensor],  # noqa: ARG002 - the interface's
+        mask: Mask,
+        granularity: Granularity,
+        data: ScoringData | None,  # noqa: ARG002 - the interface's
+        key: Key,
+    ) -> dict[str, Tensor]:
+        """See ``UnitCriterion``."""
+        return _drawn(granularity.units(mask), key)
+
+
+def _drawn(units: Mask, key: Key) -> dict[str, Tensor]:
+    """A draw for each entry."""
+    return {
+        name: torch.rand(kept.shape, generator=generator(*key, "random scores", name)).to(
+            kept.device
+        )
+        for name, kept in units.items()
+    }
