@@ -14,6 +14,10 @@ KINDS: Registry[type] = Registry(
         "layer_matched": "branches.layer_matched:LayerMatched",
         "invert": "branches.invert:Invert",
         "finetune": "branches.finetune:Finetune",
+        "retrain": "branches.retrain:Retrain",
+        "scratch": "branches.scratch:Scratch",
+        "distill": "branches.distill:Distill",
+        "interpolate": "branches.interpolate:Interpolate",
     },
 )
 """What each kind of run is: training jobs, imported weights, and the branches, a line each."""

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Self, cast
 
-from foundations.description import BranchDesc, BranchHparams, Description, RunRef
+from branches import KINDS
+from foundations.description import BranchDesc, BranchHparams, Description, RunRef, decode
+from foundations.run_directory import Fact
 from foundations.steps import Step
 from training.description import TrainDesc
+from training.imported import ImportDesc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
+    from foundations.run_directory import RunDirectory
+    from pruning.hparams import PruningHparams
     from training.setting import Setting
     from training.start import Start
     from training.state import State
+    from training.step import Objective
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +32,14 @@ class Branch(BranchHparams):
     Its fields become flags, its docstring the help of the command, and both its name and its
     directory follow from them.
     """
+
+    prunes: ClassVar[bool] = False
+    """Whether it puts a mask on a network that had none."""
+
+    @property
+    def start_decides_training(self) -> bool:
+        """Whether the training hyperparameters follow from states: then the start has them."""
+        return False
 
     def recipe(self, parent: TrainDesc) -> TrainDesc:
         """The data and training by which the branch trains on: its parent's, by default."""
@@ -49,6 +64,38 @@ class Branch(BranchHparams):
             setting: The recipe of this run, its replicate, its data and where to compute.
         """
 
+    def pinned(self, data_root: Path, workers: int = 0) -> Self:  # noqa: ARG002 - the interface's
+        """The same with checksums of image folders that it names filled in; it names none."""
+        return self
+
+    def check_fit(self, states: Sequence[State], setting: Setting) -> None:
+        """Refuse states that ``start`` cannot take: by default, those of other networks.
+
+        Raises:
+            UserError: Names what does not fit.
+        """
+        for state in states:
+            setting.check_fits(state.weights)
+
+    def companions(self, parent: Description) -> tuple[RunRef, ...]:  # noqa: ARG002 - the interface's
+        """States that are needed all through training, not at its start alone."""
+        return ()
+
+    def objective(
+        self,
+        parent: Description,  # noqa: ARG002 - the interface's
+        companions: Sequence[State],  # noqa: ARG002 - the interface's
+        setting: Setting,  # noqa: ARG002 - the interface's
+    ) -> Objective | None:
+        """What training minimizes; by default, None, the loss of the recipe.
+
+        Args:
+            parent: What the branch grows on.
+            companions: The states of ``companions``, in that order.
+            setting: As for ``start``.
+        """
+        return None
+
     def begins(self, parent: Description) -> Step:  # noqa: ARG002 - the interface's
         """Where the schedule of the branch begins: by default at its beginning."""
         return Step()
@@ -56,24 +103,64 @@ class Branch(BranchHparams):
     def origin(self, parent: Description) -> RunRef:
         """The state that the values of its weights come from, before anything was pruned.
 
-        A random mask is put on these values: by default those of the oldest ancestor at the step
-        at which the branch begins.
+        A random mask is put on these values: by default those of the dense run that the parent
+        came from, at the step at which the branch begins.
+
+        Raises:
+            UserError: There is no such state.
         """
-        return RunRef(oldest(parent), step=self.begins(parent))
+        return dense_at(RunRef(parent, step=self.begins(parent)))
+
+    def pruning(self, parent: Description) -> PruningHparams | None:
+        """How the mask of the run was made: by default as its parent's, None without one."""
+        return pruning_of(parent)
 
 
 def begins(description: Description) -> Step:
     """The step at which a run begins to train."""
     if isinstance(description, BranchDesc):
         return branch_of(description).begins(description.parent)
-    return Step()
+    return description.step if isinstance(description, ImportDesc) else Step()
 
 
 def origin(description: Description) -> RunRef:
     """The state, dense, that the values of a run's first weights come from."""
-    if isinstance(description, BranchDesc):
+    if isinstance(description, BranchDesc) and is_pruned(description):
         return branch_of(description).origin(description.parent)
     return RunRef(description, step=begins(description))
+
+
+def is_pruned(description: Description) -> bool:
+    """Whether a run has a mask: whether it, or a run that it grew on, prunes."""
+    if not isinstance(description, BranchDesc):
+        return False
+    return branch_of(description).prunes or is_pruned(description.parent)
+
+
+def pruning_of(description: Description) -> PruningHparams | None:
+    """How the mask of a run was made; None where it has none."""
+    if isinstance(description, BranchDesc):
+        return branch_of(description).pruning(description.parent)
+    return None
+
+
+def dense_at(run: RunRef) -> RunRef:
+    """The dense state that stands for a state of a run, which may be pruned.
+
+    For the first state of the run, the one that its values came from; for a later one, the same
+    step of that dense run.
+    """
+    source = origin(run.description)
+    replicate = run.replicate if source.replicate is None else source.replicate
+    step = source.step if run.step == begins(run.description) else run.step
+    return RunRef(source.description, replicate, step)
+
+
+def dense_ancestor(description: Description) -> Description:
+    """The nearest run in a lineage that is not pruned: the run itself, if it is not."""
+    while isinstance(description, BranchDesc) and is_pruned(description):
+        description = description.parent
+    return description
 
 
 def oldest(description: Description) -> Description:
@@ -90,8 +177,22 @@ def branch_of(description: BranchDesc) -> Branch:
     return description.branch
 
 
+def start_decides_training(description: Description) -> bool:
+    """Whether it is known only once a run has begun how it trains, and where it ends."""
+    return isinstance(description, BranchDesc) and branch_of(description).start_decides_training
+
+
+def recipe_in(directory: RunDirectory, description: Description) -> TrainDesc:
+    """The recipe by which the run in this directory trains, its start's where that decides it."""
+    recipe = recipe_of(description)
+    if not start_decides_training(description) or (start := directory.fact(Fact.START)) is None:
+        return recipe
+    written = cast("TrainDesc", decode(start.get("recipe"), KINDS))
+    return replace(recipe, training=written.training)
+
+
 def recipe_of(description: Description) -> TrainDesc:
-    """The data and training hyperparameters by which a run trains."""
+    """The data and training hyperparameters by which a run trains, as far as it says so itself."""
     if isinstance(description, BranchDesc):
         return branch_of(description).recipe(recipe_of(description.parent))
     if isinstance(description, TrainDesc):

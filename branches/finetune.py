@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from branches.base import Branch, oldest
+from branches.base import Branch, dense_at
 from foundations.description import Description, RunRef
 from foundations.hparams import optional_step_field
 from foundations.steps import Step
@@ -53,8 +53,8 @@ class Finetune(Restating, Branch):
         return (RunRef(parent, step=self.state_step),)
 
     def origin(self, parent: Description) -> RunRef:
-        """The dense run at the same step."""
-        return RunRef(oldest(parent), step=self.state_step)
+        """The dense state that stands for the one that is trained on."""
+        return dense_at(RunRef(parent, step=self.state_step))
 
     def start(self, parent: Description, states: Sequence[State], setting: Setting) -> Start:  # noqa: ARG002 - the interface's
         """The weights and mask of ``states[0]``, at the beginning of the schedule."""

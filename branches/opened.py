@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from branches import KINDS
-from branches.base import recipe_of
+from branches.base import recipe_in
 from foundations.errors import UserError
 from foundations.run_directory import Fact
 from foundations.steps import Step
@@ -61,7 +61,7 @@ class Run:
     @property
     def recipe(self) -> TrainDesc:
         """The network, data and training hyperparameters by which it trains."""
-        return recipe_of(self.description)
+        return recipe_in(self.directory, self.description)
 
     @property
     def metrics(self) -> list[Metric]:
@@ -101,10 +101,15 @@ class Run:
     def model(self, step: Step | str | None = None) -> nn.Module:
         """The network with its weights at a step or in the end, in evaluation mode.
 
-        Its pruned weights are zero.
+        Its pruned weights are zero, and so are the gates that its mask cuts.
         """
-        network = self._setting().network()
-        network.load_state_dict(self.weights(step))
+        from models.gates import gate_tensors
+
+        state = self._state(step)
+        network = self._setting().network(state.mask)
+        network.load_state_dict(state.weights)
+        for name, gate in gate_tensors(state.mask or {}).items():
+            network.get_buffer(name).copy_(gate)
         return network.eval()
 
     def _state(self, step: Step | str | None) -> State:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from branches import KINDS
-from branches.base import branch_of, recipe_of
+from branches.base import begins, branch_of, recipe_in, recipe_of, start_decides_training
 from foundations.description import BranchDesc, Description, RunRef
 from foundations.errors import DamageError, InterruptedRunError, RunFailedError, UserError
 from foundations.plugins import blame
@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from foundations.owners import Owner
     from foundations.run_directory import RunDirectory
     from training.context import Context
+    from training.description import TrainDesc
     from training.provenance import Session
     from training.start import Start
     from training.state import State
+    from training.step import Objective
 
 _POLL_S = 0.25
 
@@ -66,18 +68,26 @@ def state_of(ref: RunRef, replicate: int, context: Context) -> State:
     """
     from training.saving import load
 
-    job, step = _state(ref, replicate)
+    job, step = _state(ref, replicate, context)
     directory = _ensure(job, context, (step,), whole=False)
     per_epoch = directory.fact(Fact.START)["iterations_per_epoch"]
     iteration = step.iterations(per_epoch)
     return load(directory, Step.at(iteration, per_epoch), iteration)
 
 
-def _state(ref: RunRef, replicate: int) -> tuple[Job, Step]:
+def _state(ref: RunRef, replicate: int, context: Context) -> tuple[Job, Step]:
     """The job and the step that are referred to, what is left open filled in."""
     job = Job(ref.description, replicate if ref.replicate is None else ref.replicate)
-    end = recipe_of(ref.description).training.training_steps
-    return job, end if ref.step is None else ref.step
+    return job, _recipe(job, context).training.training_steps if ref.step is None else ref.step
+
+
+def _recipe(job: Job, context: Context) -> TrainDesc:
+    """How a job trains; where only its start can say it, that is made first."""
+    description = job.description
+    if not start_decides_training(description):
+        return recipe_of(description)
+    directory = _ensure(job, context, (begins(description),), whole=False)
+    return recipe_in(directory, description)
 
 
 def _ensure(job: Job, context: Context, steps: Sequence[Step], *, whole: bool) -> RunDirectory:
@@ -101,10 +111,12 @@ def _had(
         tidy(directory)
         return directory
     states = _states_asked_for(job, directory, context)
+    companions = _companions(job, context)
     claim = _claimed(directory, context, steps, whole=whole)
     if claim is not None:
         with claim, threads.announce():
-            _Work(job, directory, claim, context).carry_on(states, steps, whole=whole)
+            work = _Work(job, directory, claim, context, companions)
+            work.carry_on(states, steps, whole=whole)
     return directory
 
 
@@ -131,21 +143,32 @@ def _states_asked_for(job: Job, directory: RunDirectory, context: Context) -> li
     description = job.description
     if not isinstance(description, BranchDesc) or directory.fact(Fact.START) is not None:
         return []
-    asked = branch_of(description).asks(description.parent)
+    return _states(branch_of(description).asks(description.parent), job.replicate, context)
+
+
+def _companions(job: Job, context: Context) -> list[State]:
+    """The states of other runs that every session of training needs."""
+    description = job.description
+    if not isinstance(description, BranchDesc):
+        return []
+    return _states(branch_of(description).companions(description.parent), job.replicate, context)
+
+
+def _states(refs: Sequence[RunRef], replicate: int, context: Context) -> list[State]:
     wanted: dict[Job, list[Step]] = {}
-    for parent, step in (_state(ref, job.replicate) for ref in asked):
+    for parent, step in (_state(ref, replicate, context) for ref in refs):
         _check_end(parent, step, context)
         wanted.setdefault(parent, []).append(step)
     for parent, steps in wanted.items():  # together: the later state may be asked for first
         _ensure(parent, context, steps, whole=False)
-    return [state_of(ref, job.replicate, context) for ref in asked]
+    return [state_of(ref, replicate, context) for ref in refs]
 
 
 def _check_end(job: Job, step: Step, context: Context) -> None:
     """Refuse a step past the end of a run, before anything is trained for other states."""
     from training.setting import Setting
 
-    setting = Setting.on(context.platform, recipe_of(job.description), job.replicate)
+    setting = Setting.on(context.platform, _recipe(job, context), job.replicate)
     per_epoch = setting.iterations_per_epoch
     if step.iterations(per_epoch) > setting.end:
         raise UserError(
@@ -200,11 +223,20 @@ class _DoneElsewhere(Exception):  # noqa: N818 - a way out of waiting, not an er
 class _Work:
     """One worker's work on one run that it has claimed."""
 
-    def __init__(self, job: Job, directory: RunDirectory, claim: Claim, context: Context) -> None:
+    def __init__(
+        self,
+        job: Job,
+        directory: RunDirectory,
+        claim: Claim,
+        context: Context,
+        companions: Sequence[State],
+    ) -> None:
         from training.setting import Setting
 
         self.job, self.directory, self.claim, self.context = job, directory, claim, context
-        self.setting = Setting.on(context.platform, recipe_of(job.description), job.replicate)
+        self.companions = companions
+        recipe = recipe_in(directory, job.description)
+        self.setting = Setting.on(context.platform, recipe, job.replicate)
 
     def carry_on(self, states: Sequence[State], steps: Sequence[Step], *, whole: bool) -> None:
         """Start or continue the run, as far as is asked for."""
@@ -222,8 +254,10 @@ class _Work:
                 "threads: it continues, but its last digits may be others."
             )
         with numerics.applied(profile, threads), self._failures():
-            self._check_steps(steps)
+            if not start_decides_training(self.job.description):
+                self._check_steps(steps)
             start = self._start(states)
+            self.setting = replace(self.setting, objective=self._objective())
             wanted = self._iterations(steps, start.state.iteration)
             if self.directory.state is not RunState.DONE:
                 self._train(start, wanted, session, whole=whole)
@@ -249,16 +283,26 @@ class _Work:
         description = self.job.description
         if self.directory.fact(Fact.START) is None:
             if isinstance(description, BranchDesc):
-                for state in states:
-                    self.setting.check_fits(state.weights)
                 branch = branch_of(description)
+                branch.check_fit(states, self.setting)
                 start = branch.start(description.parent, states, self.setting)
             else:
                 start = start_of(description, self.setting)
+            if start.training is not None:
+                recipe = replace(self.setting.recipe, training=start.training)
+                self.setting = replace(self.setting, recipe=recipe)
             self._check_begin(start.state.iteration)
             self.claim.check()
             write_start(self.directory, start, self.setting)
         return read_start(self.directory, self.setting)
+
+    def _objective(self) -> Objective | None:
+        """What is minimized, where that is not the loss of the recipe."""
+        description = self.job.description
+        if not isinstance(description, BranchDesc):
+            return None
+        branch = branch_of(description)
+        return branch.objective(description.parent, self.companions, self.setting)
 
     def _check_begin(self, iteration: int) -> None:
         """Refuse to begin past the end: such a run could never be complete."""
@@ -275,7 +319,7 @@ class _Work:
 
         until = self.setting.end if whole else max(wanted, default=start.state.iteration)
         recording = Recording(
-            self.directory, self.claim, self.setting, self.context, session, start.state, wanted
+            self.directory, self.claim, self.setting, self.context, session, start, wanted
         )
         if recording.engine.iteration > until:
             return  # the states that are missing lie behind: they are replayed

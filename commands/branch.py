@@ -59,6 +59,8 @@ def _run(parent: str, kind: type[Branch], arguments: Sequence[str]) -> None:
     }
     title = f"open_prune.py branch {parent} {kind.kind}"
     flags = parse(title, kind.__doc__ or "", groups, arguments, lambda text: named(store, text))
-    parents, branch = source.runs(flags, flags["platform"]), flags.pop("branch")
+    platform = flags["platform"]
+    parents = source.runs(flags, platform)
+    branch = flags.pop("branch").pinned(platform.datasets_root(), platform.num_workers)
     made = tuple(BranchDesc(parent=description, branch=branch) for description in parents)
     carry_out(Work(descriptions=made, **flags))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from branches.base import recipe_of
 from commands.ls import written
 from commands.notebook import runs as all_runs
 from foundations.description import BranchDesc, Description, RunRef
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from branches.opened import Run
     from platforms.base import Platform
+    from training.description import TrainDesc
 
 _FIRST = ("name", "kind", "replicate", "state", "path", "parent", "root", "depth", "problem")
 _METRICS = ("name", "replicate", "iteration", "epoch", "phase", "metric", "value")
@@ -88,7 +88,7 @@ def _row(run: Run) -> dict[str, Any]:
     }
     try:
         row |= {"state": run.state.value} | _results(run)
-        row |= _described(run.description)
+        row |= _described(run.description, run.recipe)
     except AbsentPluginError as error:
         row["problem"] = str(error)
     except OpenPruneError as error:
@@ -107,12 +107,12 @@ def _results(run: Run) -> dict[str, Any]:
     return found | {"seconds": training_seconds(run.directory)}
 
 
-def _described(description: Description) -> dict[str, Any]:
+def _described(description: Description, recipe: TrainDesc) -> dict[str, Any]:
     """Lineage and hyperparameters."""
     line = [description]
     while isinstance(line[0], BranchDesc):
         line.insert(0, line[0].parent)
-    groups = _groups(recipe_of(description)) | _groups(description)
+    groups = _groups(recipe) | _groups(description)
     return {
         "parent": line[-2].name if len(line) > 1 else None,
         "root": line[0].name,

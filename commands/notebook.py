@@ -53,12 +53,19 @@ def describe(
     return pinned(made, platform or Local())
 
 
-def branch(parent: Description, kind: str, **hyperparameters: Any) -> BranchDesc:  # noqa: ANN401 - as the fields are
+def branch(
+    parent: Description,
+    kind: str,
+    *,
+    platform: Platform | None = None,
+    **hyperparameters: Any,  # noqa: ANN401 - as the fields are
+) -> BranchDesc:
     """A branch of a run.
 
     Args:
         parent: The description of the run that is branched from.
         kind: The name of the branch: ``"oneshot"``.
+        platform: As for ``describe``.
         **hyperparameters: By the names of the flags; steps may be text, and another run its
             description.
 
@@ -73,7 +80,9 @@ def branch(parent: Description, kind: str, **hyperparameters: Any) -> BranchDesc
         if name not in types:
             raise unknown("hyperparameter", name, types)
     values = {name: _ref(value) for name, value in hyperparameters.items()}
-    return BranchDesc(parent=parent, branch=hparams(**values))
+    place = platform or Local()
+    made = hparams(**values).pinned(place.datasets_root(), place.num_workers)
+    return BranchDesc(parent=parent, branch=made)
 
 
 def import_weights(

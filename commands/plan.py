@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from branches.base import branch_of, recipe_of
+from branches.base import branch_of, recipe_in, start_decides_training
 from branches.run import is_there
 from commands.text import table
 from foundations.description import BranchDesc
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from branches.run import Job
-    from foundations.description import Description
+    from foundations.description import Description, RunRef
     from foundations.run_directory import RunDirectory
     from foundations.steps import Step
     from foundations.store import Store
@@ -44,23 +44,38 @@ def plan(jobs: Iterable[Job], steps: Sequence[Step], store: Store) -> str:
     """
     goals: dict[tuple[str, int], Goal] = {}
     for job in jobs:
-        for goal in _goals(Goal(job.description, job.replicate, tuple(steps), whole=True), store):
-            key = goal.description.name, goal.replicate
-            goals[key] = _both(goals[key], goal) if key in goals else goal
+        _add(Goal(job.description, job.replicate, tuple(steps), whole=True), goals, store)
     return table(HEADS, [_row(goal, store) for goal in goals.values()])
 
 
-def _goals(goal: Goal, store: Store) -> Iterator[Goal]:
-    """What is wanted of the runs that a run begins from, unless it has begun, and of itself."""
+def _add(goal: Goal, goals: dict[tuple[str, int], Goal], store: Store) -> None:
+    """Add what is wanted of a run, behind what it needs of others; that is asked once a run."""
+    key = goal.description.name, goal.replicate
+    if key not in goals:
+        for needed in _needed(goal, store):
+            _add(needed, goals, store)
+    goals[key] = _both(goals[key], goal) if key in goals else goal
+
+
+def _needed(goal: Goal, store: Store) -> Iterator[Goal]:
+    """What is wanted of the runs that a run begins from, unless it has begun."""
     directory = store.run(goal.description, goal.replicate)
     begun = directory.path.is_dir() and directory.fact(Fact.START) is not None
     if isinstance(goal.description, BranchDesc) and not begun:
         for ref in branch_of(goal.description).asks(goal.description.parent):
-            replicate = goal.replicate if ref.replicate is None else ref.replicate
-            end = recipe_of(ref.description).training.training_steps
-            step = end if ref.step is None else ref.step
-            yield from _goals(Goal(ref.description, replicate, (step,)), store)
-    yield goal
+            yield _asked(ref, goal.replicate, store)
+
+
+def _asked(ref: RunRef, replicate: int, store: Store) -> Goal:
+    """What is wanted of a run that is referred to."""
+    number = replicate if ref.replicate is None else ref.replicate
+    if ref.step is not None:
+        return Goal(ref.description, number, (ref.step,))
+    directory = store.run(ref.description, number)
+    if start_decides_training(ref.description) and directory.fact(Fact.START) is None:
+        return Goal(ref.description, number, whole=True)
+    end = recipe_in(directory, ref.description).training.training_steps
+    return Goal(ref.description, number, (end,))
 
 
 def _both(one: Goal, other: Goal) -> Goal:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from branches import KINDS
-from branches.base import recipe_of
+from branches.base import recipe_in
 from commands.flags import parse
 from commands.ls import in_words, written
 from commands.parsing import platform_flags, store_of
@@ -81,7 +81,7 @@ def _described(run: RunDirectory, *, whole: bool) -> list[str]:
     lines = ["", "lineage", *_lineage(description)]
     lines += ["", "description", *_hyperparameters(description, whole=whole)]
     if isinstance(description, BranchDesc):
-        recipe = recipe_of(description)
+        recipe = recipe_in(run, description)
         lines += ["", "trained by", *_hyperparameters(recipe, whole=whole)]
     if not whole:
         lines.append("  (what is not shown is at its default; --all shows it)")

@@ -25,6 +25,10 @@ def start_error(value: Json, replicate: int) -> str | None:
             return f"{name!r} is no whole number of {least} or more"
     if not isinstance(value.get("sha256"), str) or not isinstance(value.get("facts"), dict):
         return "it has no 'sha256' or no 'facts'"
+    if not isinstance(value.get("measured", []), list) or not all(
+        map(_is_measure, value.get("measured", []))
+    ):
+        return "what was 'measured' is no list of phases, names and numbers"
     return _replicate_error(value, replicate)
 
 
@@ -96,6 +100,12 @@ def _is_count(value: Json, least: int = 0) -> bool:
 
 def _is_number(value: Json) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_measure(value: Json) -> bool:
+    """Phase, name and value."""
+    row = value if isinstance(value, list) and len(value) == 3 else [None] * 3
+    return isinstance(row[0], str) and isinstance(row[1], str) and _is_metric(row[2])
 
 
 def _is_metric(value: Json) -> bool:

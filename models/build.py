@@ -85,13 +85,19 @@ def trainable(network: nn.Module, hparams: ModelHparams) -> set[str]:
     names = {name for name, _ in network.named_parameters()}
     norms = _batchnorm_names(network) & names
     needs_output = hparams.output_frozen or hparams.others_frozen
-    output = _output_names(network) if needs_output else set()
+    output = output_names(network) if needs_output else set()
     others = names - norms - output
     kept = _excepted(others, hparams.others_frozen_exceptions) if hparams.others_frozen else others
     frozen = others - kept
     frozen |= norms if hparams.batchnorm_frozen else set()
     frozen |= output if hparams.output_frozen else set()
     return names - frozen
+
+
+def output_names(network: nn.Module) -> set[str]:
+    """The names of the parameters of the layer that gives the logits."""
+    layer = cast("str", network.output_layer)
+    return {f"{layer}.{part}" for part, _ in network.get_submodule(layer).named_parameters()}
 
 
 def _attribute(place: str) -> Callable[..., Any]:
@@ -132,11 +138,6 @@ def _start_batchnorm(
 def _batchnorm_names(network: nn.Module) -> set[str]:
     norms = [name for name, m in network.named_modules() if isinstance(m, BATCHNORMS)]
     return {f"{name}.{part}" for name in norms for part in ("weight", "bias")}
-
-
-def _output_names(network: nn.Module) -> set[str]:
-    layer = cast("str", network.output_layer)
-    return {f"{layer}.{part}" for part, _ in network.get_submodule(layer).named_parameters()}
 
 
 def _excepted(names: set[str], exceptions: str | None) -> set[str]:

@@ -15,6 +15,7 @@ from datasets.loader import TrainLoader
 from foundations.draws import key
 from foundations.errors import RunFailedError, UserError
 from models.build import trainable
+from models.gates import GATE, gate_tensors
 from training.numerics import PROFILES, sum_dtype
 from training.optimizers import fresh_slots
 from training.schedules import learning_rate
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pruning.mask import Mask
     from training.description import TrainDesc
     from training.setting import Setting
+    from training.step import Objective
 
     Watch = Callable[[int, Tensor], bool]
     """Called after each update with the iteration and the loss; True asks to stop."""
@@ -39,12 +41,14 @@ class Engine:
     """Trains one network.
 
     Args:
-        network: The architecture; its own tensors are not used.
+        network: The architecture, with the gates of the state's mask if it has any; its own
+            tensors are not used.
         recipe: Data and training hyperparameters.
         data: What to train on, on any device.
         state: Where to begin; it is copied.
         order_seed: The seed of the order of the data, and of other draws of training.
         device: Where to compute.
+        objective: What is minimized; by default the cross entropy.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class Engine:
         *,
         order_seed: int,
         device: torch.device,
+        objective: Objective | None = None,
     ) -> None:
         self.recipe, self.device, self.order_seed = recipe, device, order_seed
         self.numerics = PROFILES[recipe.training.numerics]
@@ -74,20 +79,24 @@ class Engine:
             self.iterations_per_epoch, dtype=self.numerics.dtype, device=device
         )
         self._parameters = [name for name, _ in network.named_parameters()]
+        self._gates = gate_tensors(state.mask or {})
         self.tensors = self._tensors(state)
-        self._step = make_step(self.network, recipe.training, device, recipe.dataset.batch_size)
+        self._step = make_step(
+            self.network, recipe.training, device, recipe.dataset.batch_size, objective
+        )
         self._drawn_from = _default_generator(device)
 
     @classmethod
     def on(cls, setting: Setting, state: State) -> Engine:
         """The engine of a run in its setting, at one of its states."""
         return cls(
-            setting.network(),
+            setting.network(state.mask),
             setting.recipe,
             setting.data,
             state,
             order_seed=setting.order_seed,
             device=setting.device,
+            objective=setting.objective,
         )
 
     def state(self) -> State:
@@ -100,7 +109,12 @@ class Engine:
 
     def weights(self) -> dict[str, Tensor]:
         """The tensors in use, by name: to read, not to keep."""
-        return self.tensors.trained | self.tensors.fixed | self.tensors.buffers
+        held = self.tensors.trained | self.tensors.fixed | self.tensors.buffers
+        return {name: value for name, value in held.items() if name not in self._gates}
+
+    def gates(self) -> dict[str, Tensor]:
+        """The gates of the mask, by their names in the network: what it is called with besides."""
+        return {name: self.tensors.fixed[name] for name in self._gates}
 
     def advance(self, until: int, watch: Watch | None = None) -> None:
         """Make updates up to iteration ``until``, within the current epoch.
@@ -162,6 +176,7 @@ class Engine:
             )
         trained = {name: held[name] for name in self._parameters if name in updated}
         fixed = {name: held[name] for name in self._parameters if name not in updated}
+        fixed |= {name: self._own(gate) for name, gate in self._gates.items()}
         buffers = {name: value for name, value in held.items() if name not in self._parameters}
         slots = state.slots or fresh_slots(self.recipe.training, trained)
         slots = {slot: self._in_order(part, trained) for slot, part in slots.items()}
@@ -177,7 +192,8 @@ class Engine:
     def _masks(self, mask: Mask | None) -> dict[str, Tensor]:
         if mask is None or mask.kept == mask.total:
             return {}
-        return {name: self._own(kept.to(self.numerics.dtype)) for name, kept in mask.items()}
+        masked = {name: kept for name, kept in mask.items() if not name.startswith(GATE)}
+        return {name: self._own(kept.to(self.numerics.dtype)) for name, kept in masked.items()}
 
     def _own(self, value: Tensor) -> Tensor:
         """A copy on the device, in the dtype and memory format of the profile."""

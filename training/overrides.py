@@ -1,15 +1,16 @@
 """How a branch states hyperparameters anew: its flags for them, and the recipe that they make.
 
 A class decorated with ``restating`` has a field for each of a group's, prefixed: ``finetune_lr``.
-None is what the parent has. What is given takes along what would contradict it
-(``overridden``), so that another schedule needs no flags that empty the one before.
+None is what the parent has; ``finetune_without`` names what the parent has and this has not. What
+is given takes along what would contradict it (``overridden``), so that another schedule needs no
+flags that empty the one before.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, cast, get_args
 
 from dataclasses_json import config
 from typing_extensions import Doc
@@ -29,6 +30,14 @@ if TYPE_CHECKING:
 
 Class = TypeVar("Class", bound="type[Restating]")
 
+_ADDED = "restated"
+"""Where the metadata of a field says of which field it is the restatement."""
+
+_WITHOUT = "without"
+_WITHOUT_HELP = (
+    "What the parent has and this has not: gamma, folder, ..., names of flags of 'train'."
+)
+
 _NAMES_OF: dict[str, tuple[str, Registry[Any]]] = {
     "optimizer_name": ("optimizer", OPTIMIZERS),
     "lr_schedule": ("lr_schedule", SCHEDULES),
@@ -44,12 +53,28 @@ class Restating(Hparams):
     prefix: ClassVar[str]
     """What their names begin with."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_without()
+
     def given(self) -> dict[str, Any]:
         """The values that are stated anew, by their names without the prefix."""
-        start = f"{self.prefix}_"
-        own = {field.name for field in dataclasses.fields(self) if _is_added(field)}
-        values = {name.removeprefix(start): getattr(self, name) for name in own}
-        return {name: values[name] for name in sorted(values) if values[name] is not None}
+        values = {name: getattr(self, f"{self.prefix}_{name}") for name in _added(type(self))}
+        given = {name: value for name, value in sorted(values.items()) if value is not None}
+        return given | dict.fromkeys(self._without)
+
+    @property
+    def _without(self) -> tuple[str, ...]:
+        return cast("tuple[str, ...]", getattr(self, f"{self.prefix}_{_WITHOUT}"))
+
+    def _check_without(self) -> None:
+        """Refuse to take away what must have a value, or is given one."""
+        added, field = _added(type(self)), f"{self.prefix}_{_WITHOUT}"
+        allowed = sorted(name for name, optional in added.items() if optional)
+        for name in self._without:
+            self.require(name in allowed, field, f"of any of {', '.join(allowed)}")
+            twice = getattr(self, f"{self.prefix}_{name}") is not None
+            self.require(not twice, field, f"--{self.prefix}_{name} is given")
 
     def restated(self, recipe: TrainDesc) -> TrainDesc:
         """The recipe with what is stated anew.
@@ -81,12 +106,16 @@ def restating(prefix: str, *groups: type[Hparams], **defaults: object) -> Callab
 
     def add(kind: Class) -> Class:
         kind.prefix = prefix
+        taken_away: Any = Annotated[tuple[str, ...], Doc(_WITHOUT_HELP)]
+        kind.__annotations__[f"{prefix}_{_WITHOUT}"] = taken_away
+        setattr(kind, f"{prefix}_{_WITHOUT}", ())
         for group in groups:
             types = field_types(group)
             for field in dataclasses.fields(group):
                 name = f"{prefix}_{field.name}"
                 kind.__annotations__[name] = _optional(types[field.name], field.name)
-                setattr(kind, name, _field(field, defaults.get(field.name)))
+                optional = type(None) in get_args(types[field.name])
+                setattr(kind, name, _field(field, defaults.get(field.name), optional=optional))
         return kind
 
     return add
@@ -118,14 +147,16 @@ def _optional(kind: Any, name: str) -> Any:  # noqa: ANN401 - annotations
     return Annotated[kind | None, Doc(f"As --{name} of 'train'; None: as the parent has it.")]
 
 
-def _field(like: dataclasses.Field[Any], default: object) -> Any:  # noqa: ANN401 - dataclasses.field's own
+def _field(like: dataclasses.Field[Any], default: object, *, optional: bool) -> Any:  # noqa: ANN401 - dataclasses.field's own
     hashed = like.metadata.get("hashed", True)
-    metadata = {"restated": True, "hashed": hashed} | config(encoder=_written)
-    return dataclasses.field(default=default, metadata=metadata)
+    own = {_ADDED: (like.name, optional), "hashed": hashed}
+    return dataclasses.field(default=default, metadata=own | config(encoder=_written))
 
 
-def _is_added(field: dataclasses.Field[Any]) -> bool:
-    return bool(field.metadata.get("restated"))
+def _added(kind: type[Restating]) -> dict[str, bool]:
+    """The names of the fields that were added, no prefix, and whether they may have no value."""
+    marks = (field.metadata.get(_ADDED) for field in dataclasses.fields(kind))
+    return dict(mark for mark in marks if mark is not None)
 
 
 def _written(value: object) -> Json:

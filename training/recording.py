@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from training.context import Context
     from training.provenance import Session
     from training.setting import Setting
-    from training.state import State
+    from training.start import Start
 
 _CHECKPOINT_S = 10.0
 """Seconds after which the end of an epoch is worth a checkpoint, where none was asked for."""
@@ -54,7 +54,7 @@ class Recording:
         setting: Its recipe, data and device.
         context: Options, reporter, and whether to stop.
         session: The record of this process's work on it.
-        start: Where the run began.
+        start: What the run began from.
         saves: The iterations whose states are kept, besides the first and the last.
     """
 
@@ -65,12 +65,13 @@ class Recording:
         setting: Setting,
         context: Context,
         session: Session,
-        start: State,
+        start: Start,
         saves: Collection[int],
     ) -> None:
         self.directory, self.claim, self.setting, self.context = directory, claim, setting, context
         self.session = session
-        self.start, self.saves = start, {start.iteration, setting.end, *saves}
+        self.start, self._measured = start.state, start.measured
+        self.saves = {self.start.iteration, setting.end, *saves}
         self.metrics: list[Metric] = []
         self.digests: list[Digest] = []
         self.engine = self._resumed()
@@ -160,6 +161,8 @@ class Recording:
             return
         epoch = at // self.engine.iterations_per_epoch
         measures = [*self._training_loss(), *self._evaluated()]
+        if at == self.start.iteration:
+            measures += self._measured
         self.digests.append(Digest(at, epoch, digest(self.engine.weights())))
         self.metrics += [Metric(at, epoch, *measure) for measure in measures]
         if at > self.start.iteration:
@@ -182,13 +185,15 @@ class Recording:
         if options.evaluate_only_at_end and self.engine.iteration != self.setting.end:
             return []
         if self._evaluation is None:
-            network = self.setting.network()
+            network = self.setting.network(self.engine.mask)
             self._evaluation = Evaluation(network, self.setting.recipe.training)
         measures = []
         for split in options.evaluate_on:
             if (batches := self.setting.evaluation(split)) is not None:
                 found = self._evaluation.measure(
-                    self.engine.weights(), _until_stopped(batches, self.context), options.top_k
+                    self.engine.weights() | self.engine.gates(),
+                    _until_stopped(batches, self.context),
+                    options.top_k,
                 )
                 measures += [(split, name, value) for name, value in found.items()]
         return measures

@@ -10,6 +10,7 @@ from datasets.load import load
 from datasets.loader import EvalLoader, scoring_batches
 from foundations.errors import UserError
 from models.build import architecture, build
+from pruning.gating import with_gates
 from training.numerics import PROFILES
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from datasets.hparams import DatasetHparams
     from platforms.base import Platform
     from pruning.criteria import Examples
+    from pruning.mask import Mask
     from training.description import TrainDesc
+    from training.step import Objective
 
 
 EVALUATION_BATCH = 500
@@ -40,6 +43,7 @@ class Setting:
         data_root: Where data sets are.
         device: Where to compute.
         workers: Processes that decode images.
+        objective: What training minimizes; None is the cross entropy.
     """
 
     recipe: TrainDesc
@@ -47,6 +51,7 @@ class Setting:
     data_root: Path
     device: torch.device
     workers: int = 0
+    objective: Objective | None = None
 
     @classmethod
     def on(cls, platform: Platform, recipe: TrainDesc, replicate: int) -> Setting:
@@ -86,11 +91,19 @@ class Setting:
         """The iteration at which training ends."""
         return self.recipe.training.training_steps.iterations(self.iterations_per_epoch)
 
-    def network(self) -> nn.Module:
-        """The architecture, on the device; its own weights mean nothing."""
+    def network(self, mask: Mask | None = None) -> nn.Module:
+        """The architecture, on the device; its own weights mean nothing.
+
+        Args:
+            mask: The network has the gates that it names; they are all ones until a functional
+                call is given those of ``gate_tensors(mask)``.
+
+        Raises:
+            UserError: The network has no place for such a gate.
+        """
         data = self.data
         made = architecture(self.recipe.model, shape=data.shape, classes=data.classes, seed=0)
-        return made.to(self.device)
+        return with_gates(made.to(self.device), data.shape, mask or ())
 
     def check_fits(self, weights: Mapping[str, Tensor]) -> None:
         """Refuse the weights of another network.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from foundations.errors import DamageError
 from foundations.run_directory import Fact
 from foundations.steps import Step
+from foundations.tables import number_to_json
 from foundations.tensors import digest
 from models.build import prunable
 from pruning.mask import Mask
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from foundations.description import Description
     from foundations.hparams import Json
     from foundations.run_directory import RunDirectory
+    from training.hparams import TrainingHparams
     from training.setting import Setting
 
 
@@ -32,10 +34,14 @@ class Start:
     Args:
         state: Where training begins. Its iteration is where the schedule does.
         facts: Plain data for the record, such as how many weights were pruned.
+        training: How it is trained, where that followed from the states; None: as the recipe says.
+        measured: Phase, name and value of what was measured to make it.
     """
 
     state: State
     facts: dict[str, Json] = field(default_factory=dict)
+    training: TrainingHparams | None = None
+    measured: tuple[tuple[str, str, float], ...] = ()
 
 
 def start_of(description: Description, setting: Setting) -> Start:
@@ -50,7 +56,7 @@ def start_of(description: Description, setting: Setting) -> Start:
 
 
 def write_start(directory: RunDirectory, start: Start, setting: Setting) -> None:
-    """Write the state, its sparsity and, last, ``start.json``."""
+    """Write the state, its sparsity and, last, ``start.json``, with the recipe of the setting."""
     state = start.state
     dtype = PROFILES[setting.recipe.training.numerics].dtype
     weights = {
@@ -72,6 +78,8 @@ def write_start(directory: RunDirectory, start: Start, setting: Setting) -> None
         "sha256": digest(state.weights),
         "facts": start.facts,
     }
+    if start.measured:
+        facts["measured"] = [[*what, number_to_json(value)] for *what, value in start.measured]
     directory.write_fact(Fact.START, facts)
 
 
@@ -92,4 +100,7 @@ def read_start(directory: RunDirectory, setting: Setting) -> Start:
     state = from_saved(directory.load_state(Step.at(iteration, per_epoch)), iteration)
     if digest(state.weights) != facts["sha256"]:
         raise DamageError(f"{directory.path}: the first state is not the one start.json tells of.")
-    return Start(state, facts["facts"])
+    measured = tuple(
+        (phase, name, float(value)) for phase, name, value in facts.get("measured", ())
+    )
+    return Start(state, facts["facts"], measured=measured)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
         [Loss, dict[str, Tensor], dict[str, Tensor]], tuple[Tensor, list[Tensor]]
     ]
     Step = Callable[["Tensors", Tensor, Tensor, Rate], Tensor]
+    Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
+    """From images (B, C, H, W), logits (B, classes) and labels (B,) to the loss, one number."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,20 @@ def training_loss(hparams: TrainingHparams, logits: Tensor, labels: Tensor) -> T
 
 
 def make_step(
-    network: nn.Module, hparams: TrainingHparams, device: torch.device, batch_size: int
+    network: nn.Module,
+    hparams: TrainingHparams,
+    device: torch.device,
+    batch_size: int,
+    objective: Objective | None = None,
 ) -> Step:
     """The step of this network under these hyperparameters.
+
+    Args:
+        network: The architecture, in training mode.
+        hparams: The optimizer, its settings, and the loss.
+        device: Where to compute.
+        batch_size: Of whole batches, for which a compiled step has its graph.
+        objective: What is minimized; by default the cross entropy.
 
     Returns:
         A function of the tensors, images, labels and learning rate (a number, or a
@@ -87,7 +100,9 @@ def make_step(
             weights = {**trained, **tensors.fixed, **buffers}
             with numerics.arithmetic(device):
                 logits = functional_call(network, weights, (images,))
-            return training_loss(hparams, logits, labels)
+            if objective is None:
+                return training_loss(hparams, logits, labels)
+            return objective(images, logits, labels)
 
         loss, gradients = differentiate(loss_of, tensors.trained, tensors.buffers)
         with torch.no_grad():

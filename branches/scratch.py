@@ -1,0 +1,125 @@
+"""The ``scratch`` branch: the parent's mask, trained from new weights, for its epochs or FLOPs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
+
+from branches.base import Branch
+from branches.masks import mask_of, mask_state
+from foundations.errors import UserError, unknown
+from foundations.steps import Step
+from models.initializers import INITIALIZERS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from foundations.description import Description, RunRef
+    from pruning.accounting import Counts
+    from training.description import TrainDesc
+    from training.hparams import TrainingHparams
+    from training.setting import Setting
+    from training.start import Start
+    from training.state import State
+
+BUDGETS = ("epochs", "flops")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scratch(Branch):
+    """Train the network that the parent was pruned to from a new initialization.
+
+    Scratch-E and scratch-B of "Rethinking the Value of Network Pruning" (Liu et al. 2019): for as
+    many epochs as the dense network was trained, or for as many multiply-accumulates. The weights
+    are drawn for the inputs that each layer has left.
+    """
+
+    kind: ClassVar[str] = "scratch"
+
+    budget: str = "epochs"
+    """What is the same as in the dense network's training: epochs (E), or flops (B), which makes
+    training, its milestones and its warm-up longer by the multiply-accumulates of the dense network
+    over those on live paths of the pruned one."""
+
+    plain: bool = False
+    """Draw the weights as for the dense network. Otherwise each layer's are multiplied by the root
+    of its weights over those that are left, so that a variance of 2 / n counts in n what is left
+    alone."""
+
+    scratch_model_init: str | None = None
+    """Another initializer; by default the parent's. That of the paper is kaiming_fan_out."""
+
+    seed: int | None = None
+    """The seed of the new weights; by default it follows the replicate."""
+
+    def check(self) -> None:
+        """Refuse a budget and an initializer that there are not."""
+        if self.budget not in BUDGETS:
+            raise unknown("budget", self.budget, BUDGETS)
+        if self.scratch_model_init is not None and self.scratch_model_init not in INITIALIZERS:
+            raise unknown("initializer", self.scratch_model_init, INITIALIZERS)
+        self.require_seed("seed")
+
+    @property
+    def start_decides_training(self) -> bool:
+        """With the budget of FLOPs: how long depends on the mask."""
+        return self.budget == "flops"
+
+    def recipe(self, parent: TrainDesc) -> TrainDesc:
+        """The parent's, with the other initializer."""
+        if self.scratch_model_init is None:
+            return parent
+        return parent.replaced(model_init=self.scratch_model_init)
+
+    def asks(self, parent: Description) -> tuple[RunRef, ...]:
+        """The parent's mask."""
+        return (mask_state(parent),)
+
+    def start(self, parent: Description, states: Sequence[State], setting: Setting) -> Start:  # noqa: ARG002 - the interface's
+        """A new initialization under the mask of ``states[0]``, at the beginning."""
+        from foundations.draws import key
+        from pruning.accounting import account
+        from pruning.fan_in import scaled_to_survivors
+        from training.start import Start
+        from training.state import State
+
+        mask = mask_of(states[0], self.kind)
+        seed = setting.replicate if self.seed is None else self.seed
+        weights = setting.initialization(key(seed, "scratch"))
+        state = State(0, weights if self.plain else scaled_to_survivors(weights, mask), mask)
+        if self.budget == "epochs":
+            return Start(state)
+        counts = account(setting.network(), setting.data.shape, mask)["total"]
+        macs = {name: counts[name] for name in ("macs", "macs_effective")}
+        training = longer(setting.recipe.training, counts, setting.iterations_per_epoch)
+        return Start(state, {"budget": macs}, training=training)
+
+
+def longer(training: TrainingHparams, counts: Counts, per_epoch: int) -> TrainingHparams:
+    """The training of a pruned network that costs what the dense one's did.
+
+    Args:
+        training: The dense network's.
+        counts: Its multiply-accumulates, and those that are left of them.
+        per_epoch: Iterations an epoch.
+
+    Raises:
+        UserError: None are left.
+    """
+    whole, left = counts["macs"], counts["macs_effective"]
+    if not left:
+        raise UserError(
+            "No path from image to output is left in the parent: there is no number of epochs in "
+            "which training it would cost what the dense network's did. Take --budget=epochs."
+        )
+
+    def scaled(step: Step) -> Step:
+        return Step.at(step.iterations(per_epoch) * whole // left, per_epoch)
+
+    warmup = training.warmup_steps
+    return replace(
+        training,
+        training_steps=scaled(training.training_steps),
+        milestone_steps=tuple(map(scaled, training.milestone_steps)),
+        warmup_steps=None if warmup is None else scaled(warmup),
+    )
