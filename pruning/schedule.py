@@ -6,6 +6,8 @@ is the goal's. Where a parent is pruned already, the curve begins at what it kee
 
 from __future__ import annotations
 
+import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -27,8 +29,8 @@ class Schedule(Protocol):
 
 
 @dataclass(frozen=True)
-class Rounds:
-    """So many rounds; one of them is one-shot pruning. Base of the schedules that are a curve."""
+class Curve(ABC):
+    """So many rounds along a curve; one round is one-shot pruning. A new one states ``share``."""
 
     iterations: int = 1
 
@@ -37,60 +39,63 @@ class Rounds:
         """With as many rounds as are asked for."""
         return cls(subject.hparams.prune_iterations)
 
-    @property
-    def times(self) -> list[float]:
-        """The part of the way behind at the end of each round but the last."""
-        return [k / self.iterations for k in range(1, self.iterations)]
+    def kept(self, goal: Goal) -> tuple[int, ...]:
+        """How many are kept after each round."""
+        times = (k / self.iterations for k in range(1, self.iterations))
+        return at_shares(goal, [self.share(goal.fraction, time) for time in times])
+
+    @abstractmethod
+    def share(self, fraction: float, time: float) -> float:
+        """What share is kept when ``time`` of the way, between 0 and 1, to ``fraction`` is done."""
 
 
 @dataclass(frozen=True)
-class Geometric(Rounds):
-    """At time t, ``(1 - fraction) ** t`` of all is kept: the same share goes each round.
+class Geometric(Curve):
+    """``(1 - fraction) ** time``: of what remains, the same share goes in each round.
 
-    The shares are those of iterative pruning in "Pruning Neural Networks at Initialization: Why
-    Are We Missing the Mark?" (Frankle et al. 2021), and of the levels of the lottery ticket
-    experiments (Frankle & Carbin 2019).
+    As in iterative pruning in "Pruning Neural Networks at Initialization: Why Are We Missing the
+    Mark?" (Frankle et al. 2021), and in the levels of the lottery ticket experiments (Frankle &
+    Carbin 2019).
     """
 
-    def kept(self, goal: Goal) -> tuple[int, ...]:
-        """How many are kept after each round."""
-        return at_shares(goal, [(1 - goal.fraction) ** time for time in self.times])
+    def share(self, fraction: float, time: float) -> float:
+        """What is kept."""
+        return math.pow(1 - fraction, time)
 
 
 @dataclass(frozen=True)
-class Linear(Rounds):
-    """At time t, ``1 - fraction * t`` of all is kept: as many go each round."""
+class Linear(Curve):
+    """``1 - fraction * time``: as many go in each round."""
 
-    def kept(self, goal: Goal) -> tuple[int, ...]:
-        """How many are kept after each round."""
-        return at_shares(goal, [1 - goal.fraction * time for time in self.times])
+    def share(self, fraction: float, time: float) -> float:
+        """What is kept."""
+        return 1 - fraction * time
 
 
 @dataclass(frozen=True)
-class Cubic(Rounds):
-    """At time t, the sparsity is ``final + (initial - final) * (1 - t) ** 3``: most go at first.
+class Cubic(Curve):
+    """The sparsity is ``final + (initial - final) * (1 - time) ** 3``: most go at first.
 
     "To prune, or not to prune: exploring the efficacy of pruning for model compression" (Zhu &
     Gupta 2018), equation 1, with a step at the end of each round.
     """
 
-    def kept(self, goal: Goal) -> tuple[int, ...]:
-        """How many are kept after each round."""
-        return at_shares(goal, [1 - goal.fraction * (1 - (1 - time) ** 3) for time in self.times])
+    def share(self, fraction: float, time: float) -> float:
+        """What is kept, of what the initial sparsity leaves."""
+        return 1 - fraction * (1 - (1 - time) ** 3)
 
 
 @dataclass(frozen=True)
-class GradientFlow(Rounds):
-    """In round k of n, ``p / (k p + n (1 - p))`` of what remains goes: more at first.
+class GradientFlow(Curve):
+    """``(1 - p) / (1 - p (1 - time))``, p the fraction: the inverse of what is kept is linear.
 
-    "A Gradient Flow Framework for Analyzing Network Pruning" (Lubana & Dick 2021), p the fraction
-    to be cut in all. So ``(1 - p) / (1 - p (1 - t))`` is kept at time t: its inverse is linear.
+    In round k of n, ``p / (k p + n (1 - p))`` of what remains goes: more at first. From "A Gradient
+    Flow Framework for Analyzing Network Pruning" (Lubana & Dick 2021).
     """
 
-    def kept(self, goal: Goal) -> tuple[int, ...]:
-        """How many are kept after each round."""
-        left = 1 - goal.fraction
-        return at_shares(goal, [left / (left + goal.fraction * time) for time in self.times])
+    def share(self, fraction: float, time: float) -> float:
+        """What is kept; ``time`` is not 0."""
+        return (1 - fraction) / (1 - fraction + fraction * time)
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,41 @@ class ConvNet(nn.Module):
         return out
 
 
+class ResidualNet(nn.Module):
+    """A stem, a block, a block that widens by a shortcut convolution, and a linear layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(2, 3, 3, padding=1)
+        self.block = nn.ModuleDict(
+            {"conv1": nn.Conv2d(3, 2, 3, padding=1), "conv2": nn.Conv2d(2, 3, 3, padding=1)}
+        )
+        self.wide = nn.ModuleDict(
+            {
+                "conv1": nn.Conv2d(3, 4, 3, padding=1),
+                "conv2": nn.Conv2d(4, 5, 3, padding=1),
+                "shortcut": nn.Conv2d(3, 5, 1),
+            }
+        )
+        self.fc = nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (B, 3)."""
+        x = torch.relu(self.stem(x))
+        inner = torch.relu(self.block["conv1"](x))
+        x = torch.relu(x + self.block["conv2"](inner))
+        inner = torch.relu(self.wide["conv1"](x))
+        x = torch.relu(self.wide["shortcut"](x) + self.wide["conv2"](inner))
+        out: Tensor = self.fc(x.mean((2, 3)))
+        return out
+
+
+def residual_net() -> tuple[ResidualNet, Weights]:
+    """The network and weights of every name, all drawn."""
+    network = ResidualNet()
+    return network, drawn(network)
+
+
 CONV_NAMES = ["conv.weight", "fc.weight"]
 CONV_SHAPE = (2, 5, 5)
 
