@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from branches.base import Branch
+from branches.base import Branch, begins, dense_ancestor, recipe_of
 from branches.masks import mask_of, mask_state
+from branches.reinit import Reinit
+from foundations.description import BranchDesc, RunRef
 from foundations.errors import UserError, unknown
 from foundations.steps import Step
 from models.initializers import INITIALIZERS
@@ -14,7 +16,7 @@ from models.initializers import INITIALIZERS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from foundations.description import Description, RunRef
+    from foundations.description import Description
     from pruning.accounting import Counts
     from training.description import TrainDesc
     from training.hparams import TrainingHparams
@@ -75,6 +77,23 @@ class Scratch(Branch):
         """The parent's mask."""
         return (mask_state(parent),)
 
+    def origin(self, parent: Description) -> RunRef:
+        """The same draw for the dense network that the parent came from.
+
+        Raises:
+            UserError: The draw depends on the mask.
+        """
+        if not self.plain:
+            raise UserError(
+                "What scratch draws depends on the mask, unless --plain is given, so another mask "
+                "cannot be put on it: make that mask on the run before, and train that from "
+                "scratch."
+            )
+        root = dense_ancestor(parent)
+        initializer = self.recipe(recipe_of(parent)).model.model_init
+        dense = Reinit(reinit_model_init=initializer, seed=self.seed)
+        return RunRef(BranchDesc(parent=root, branch=dense), step=begins(root))
+
     def start(self, parent: Description, states: Sequence[State], setting: Setting) -> Start:  # noqa: ARG002 - the interface's
         """A new initialization under the mask of ``states[0]``, at the beginning."""
         from foundations.draws import key
@@ -85,7 +104,7 @@ class Scratch(Branch):
 
         mask = mask_of(states[0], self.kind)
         seed = setting.replicate if self.seed is None else self.seed
-        weights = setting.initialization(key(seed, "scratch"))
+        weights = setting.initialization(key(seed, "reinitialize"))
         state = State(0, weights if self.plain else scaled_to_survivors(weights, mask), mask)
         if self.budget == "epochs":
             return Start(state)
