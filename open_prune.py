@@ -47,6 +47,7 @@ Experiments on pruning neural networks: train, prune, compare.
   branch train oneshot  prune it and train on; 'branch --help' for other parents
   ls                    the runs there are
   show RUN              what is known of a run
+  eval RUN              measure a run at any step: top-k, each class, dimensions, accounting
   data                  which data sets are there, and how to get the others
   import WEIGHTS        make a run of weights from elsewhere
 

@@ -12,6 +12,7 @@ from foundations.run_directory import Fact
 from foundations.steps import Step
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from torch import Tensor, nn
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from foundations.tables import Metric
     from pruning.mask import Mask
     from training.description import TrainDesc
+    from training.measures.accuracy import Accuracy
     from training.setting import Setting
     from training.state import State
 
@@ -111,6 +113,35 @@ class Run:
         for name, gate in gate_tensors(state.mask or {}).items():
             network.get_buffer(name).copy_(gate)
         return network.eval()
+
+    def evaluate(
+        self,
+        splits: Sequence[str] = ("test",),
+        *,
+        top_k: Sequence[int] = (),
+        step: Step | str | None = None,
+        per_class: bool = False,
+    ) -> list[Accuracy]:
+        """Accuracy and loss at a step that is there, or in the end; on the CPU.
+
+        Args:
+            splits: Any of ``test``, ``validation`` and ``train``, which is not augmented.
+            top_k: For which k the top-k accuracy is measured too.
+            step: By default the last that is there.
+            per_class: Whether the accuracy of each class is measured too.
+
+        Raises:
+            UserError: There is no such state, or no such split.
+        """
+        import torch
+
+        from training import numerics
+        from training.measures.accuracy import evaluate
+        from training.measures.subject import Subject
+
+        subject = Subject.of(self._setting(), self._state(step))
+        with numerics.applied(self.recipe.training.numerics, torch.get_num_threads()):
+            return evaluate(subject, splits, top_k=top_k, per_class=per_class)
 
     def _state(self, step: Step | str | None) -> State:
         from training.saving import load

@@ -19,6 +19,7 @@ from foundations.plugins import blame
 from foundations.run_directory import Fact, RunState
 from foundations.steps import Step
 from platforms import threads
+from pruning.alarms import alarms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -294,6 +295,8 @@ class _Work:
             self._check_begin(start.state.iteration)
             self.claim.check()
             write_start(self.directory, start, self.setting)
+            for alarm in alarms(self.directory.fact(Fact.SPARSITY)):
+                self.context.reporter.say(alarm)
         return read_start(self.directory, self.setting)
 
     def _objective(self) -> Objective | None:

@@ -13,6 +13,7 @@ COMMANDS: Registry[Callable[[Sequence[str]], None]] = Registry(
         "iterative": "commands.iterative:iterative",
         "ls": "commands.ls:ls",
         "show": "commands.show:show_run",
+        "eval": "commands.eval:evaluate_runs",
         "data": "commands.data:data",
         "import": "commands.import_:import_weights",
     },

@@ -15,7 +15,8 @@ from commands.flags import parse
 from commands.ls import in_words, written
 from commands.parsing import platform_flags, store_of
 from commands.results import accuracies, progress
-from commands.text import decimal, duration, percent, table
+from commands.sparsity import sparsity
+from commands.text import decimal, duration, percent
 from foundations.description import BranchDesc
 from foundations.errors import UserError
 from foundations.hparams import Hparams
@@ -131,20 +132,8 @@ def _sparsity(run: RunDirectory) -> Iterator[str]:
     report = run.fact(Fact.SPARSITY)
     if report is None:
         yield "  not begun"
-        return
-    rows = [
-        (
-            f"  {layer['layer']}",
-            "x".join(map(str, layer["shape"])),
-            f"{layer['kept']:,}",
-            f"{layer['total']:,}",
-            percent(layer["kept"] / layer["total"] if layer["total"] else 1.0),
-        )
-        for layer in report["layers"]
-    ]
-    total = ("  all", "", f"{report['kept']:,}", f"{report['total']:,}")
-    share = percent(report["kept"] / report["total"] if report["total"] else 1.0)
-    yield table(("  layer", "shape", "kept", "of", "density"), [*rows, (*total, share)])
+    else:
+        yield from sparsity(report)
 
 
 def _files(run: RunDirectory) -> Iterator[str]:

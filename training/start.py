@@ -13,6 +13,7 @@ from foundations.tensors import digest
 from models.build import prunable
 from pruning.mask import Mask
 from pruning.report import sparsity_report
+from pruning.structure import structured
 from training.imported import ImportDesc
 from training.numerics import PROFILES
 from training.saving import from_saved, save
@@ -68,7 +69,7 @@ def write_start(directory: RunDirectory, start: Start, setting: Setting) -> None
     state = State(state.iteration, weights if mask is None else mask.apply(weights), mask)
     step = Step.at(state.iteration, setting.iterations_per_epoch)
     save(directory, state, step)
-    directory.write_fact(Fact.SPARSITY, sparsity_report(mask_or_dense))
+    directory.write_fact(Fact.SPARSITY, _sparsity(mask, mask_or_dense, setting))
     facts = {
         "iteration": state.iteration,
         "iterations_per_epoch": setting.iterations_per_epoch,
@@ -81,6 +82,14 @@ def write_start(directory: RunDirectory, start: Start, setting: Setting) -> None
     if start.measured:
         facts["measured"] = [[*what, number_to_json(value)] for *what, value in start.measured]
     directory.write_fact(Fact.START, facts)
+
+
+def _sparsity(mask: Mask | None, mask_or_dense: Mask, setting: Setting) -> Json:
+    """Counts; of a pruned network also of what is alive and on a path, which takes a trace."""
+    report = sparsity_report(mask_or_dense)
+    if mask is None:
+        return report
+    return structured(report, mask, setting.network(), setting.data.shape)
 
 
 def read_start(directory: RunDirectory, setting: Setting) -> Start:

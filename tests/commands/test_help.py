@@ -12,6 +12,7 @@ import pytest
 import open_prune
 from branches import KINDS, branches
 from commands import COMMANDS
+from commands.eval import EvalFlags
 from commands.flags import flag_names
 from commands.hparams import CommandFlags, PluginFlags
 from commands.import_ import ImportFlags
@@ -33,6 +34,7 @@ HELPS = [
     (("import",), COMMON | flag_names(TrainDesc) | flag_names(ImportFlags)),
     (("ls",), {"--tree", "--root"}),
     (("show",), {"--replicate", "--root"}),
+    (("eval",), {*flag_names(EvalFlags), "--root", "--device"}),
     (("data",), {"--data_root"}),
 ]
 

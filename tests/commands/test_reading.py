@@ -63,8 +63,12 @@ def test_show(cli: Cli, done: Path) -> None:
     assert "training: lr=0.1\n" in text
     assert "best test accuracy" in text
     assert "last test accuracy" in text
-    assert ["all", "118", "592", "19.93 %"] in told.rows
-    layers = {row[0]: row[1:] for row in told.rows if len(row) == 5}
+    (total,) = [row for row in told.rows if row[:1] == ["all"]]
+    assert total[1:4] == ["118", "592", "19.93 %"]
+    assert total[-1] == "118 of 592"
+    heads = ["layer", "shape", "kept", "of", "density", "on a path", "kernels alive"]
+    assert [*heads, "channels alive", "MACs kept"] in told.rows
+    layers = {row[0]: row[1:] for row in told.rows if len(row) == 9}
     assert layers["fc.weight"][0] == "10x8"
     kept = int(layers["fc.weight"][1]) + int(layers["fc_layers.0.weight"][1])
     assert kept == 118

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NotRequired, TypedDict
 
-from foundations.errors import UserError
+from foundations.errors import UserError, unknown
 from training.evaluation import Evaluation
+from training.hparams import SPLITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +44,9 @@ def evaluate(
     Raises:
         UserError: There is no such split; nothing was held out for validation.
     """
+    for split in splits:
+        if split not in SPLITS:
+            raise unknown("split", split, SPLITS)
     setting = subject.setting
     evaluation = Evaluation(subject.network(), setting.recipe.training)
     found: list[Accuracy] = []
