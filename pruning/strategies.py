@@ -56,7 +56,7 @@ STRATEGIES: Registry[Published] = Registry(
         "random": Published("random"),
         "magnitude": Published("magnitude"),
         "snip": Published("snip", takes_examples=True),
-        "grasp": Published("grasp", takes_examples=True),
+        "grasp": Published("grasp", takes_examples=True, reduction="signed_sum"),
         "graspabs": Published("grasp", takes_examples=True, settings={"absolute": True}),
         "snip_example": Published(
             "snip", takes_examples=True, settings={"per_example": True, "training": False}
@@ -83,7 +83,7 @@ STRATEGIES: Registry[Published] = Registry(
         "mean_mag": Published("magnitude", reduction="mean"),
         "gate_saliency": Published("gate_saliency", settings=_GATES),
         "gate_saliency_cumulative": Published(
-            "gate_saliency", settings=_GATES | {"cumulative": True}
+            "gate_saliency", settings={**_GATES, "cumulative": True}
         ),
         "bn_scale": Published("bn_scale"),
         "bn_taylor": Published("bn_taylor", settings=_FLOW),
