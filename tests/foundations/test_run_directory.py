@@ -343,16 +343,19 @@ def test_who_asks_too_late_leaves_nothing(run: RunDirectory) -> None:
     assert run.asked_for() == []
 
 
-def test_what_a_killed_worker_left_is_seen(run: RunDirectory) -> None:
-    """A file that was not moved into place, and a state without its truth; a claim clears both."""
+@pytest.mark.parametrize(
+    "left", [".digests.csv.1.a.part", "checkpoint/ep1_it0/", "states/ep1_it0/"]
+)
+def test_what_a_killed_worker_left_is_seen(run: RunDirectory, left: str) -> None:
+    """A file that was not moved into place, or a step without its truth; a claim clears it."""
     state(1.0)(run)
-    assert not run.has_leftovers
-    (run.path / ".digests.csv.1.a.part").touch()
-    assert run.has_leftovers
-    (run.path / ".digests.csv.1.a.part").unlink()
-    (run.path / "checkpoint" / "ep1_it0").mkdir(parents=True)
-    assert run.has_leftovers
+    place = run.path / left
+    seen = [run.has_leftovers]
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.mkdir() if left.endswith("/") else place.touch()
+    seen.append(run.has_leftovers)
     claim = run.claim()
     assert claim is not None
     claim.release()
-    assert not run.has_leftovers
+    seen.append(run.has_leftovers)
+    assert seen == [False, True, False]
