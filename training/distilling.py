@@ -41,7 +41,7 @@ class Distilling:
         hparams: The student's; the loss of labels.
         temperature: T.
         mean: Over what the divergence is a mean: "examples"; or "examples_and_classes", as
-            PyTorch's "mean" has it.
+            the mean over all numbers has it.
         cross_entropy: The weight of the loss of the labels, which is added.
     """
 
@@ -54,13 +54,13 @@ class Distilling:
     def __call__(self, images: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss of a batch, one number."""
         student = functional.log_softmax(_precise(logits) / self.temperature, 1)
-        reduction = "batchmean" if self.mean == "examples" else "mean"
         total = logits.new_zeros((), dtype=student.dtype)
         for teacher in self.teachers:
             with torch.no_grad():
                 taught = functional.softmax(_precise(teacher(images)) / self.temperature, 1)
-            total = total + functional.kl_div(student, taught, reduction=reduction)
-        loss = total * (self.temperature**2 / len(self.teachers))
+            total = total + functional.kl_div(student, taught, reduction="batchmean")
+        summed = len(self.teachers) * (1 if self.mean == "examples" else logits.shape[1])
+        loss = total * (self.temperature**2 / summed)
         if self.cross_entropy:
             loss = loss + self.cross_entropy * training_loss(self.hparams, logits, labels)
         return loss
