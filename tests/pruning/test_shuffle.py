@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from foundations.draws import generator
 from pruning.mask import Mask
-from pruning.shuffle import shuffle_layerwise
+from pruning.shuffle import shuffle_evenly, shuffle_globally, shuffle_layerwise
 
 
 def drawn(*shapes: tuple[int, ...]) -> Mask:
@@ -79,3 +79,46 @@ def test_every_position_is_reached() -> None:
     counts = torch.stack([shuffle_layerwise(mask, seed)["w"] for seed in range(400)]).sum(0)
     assert counts.sum() == 400
     assert counts.min() > 60
+
+
+@given(
+    st.lists(st.lists(st.integers(1, 6), min_size=1, max_size=3).map(tuple), max_size=4),
+    st.integers(0, 99),
+)
+def test_evenly(shapes: list[tuple[int, ...]], seed: int) -> None:
+    """Every layer is within one of the density of all; the total is exact."""
+    mask = drawn(*shapes)
+    even = shuffle_evenly(mask, seed)
+    assert even.shapes == mask.shapes
+    assert even.kept == mask.kept
+    assert all(
+        abs(kept - mask.kept * total / mask.total) < 1 for kept, total in even.layers.values()
+    )
+
+
+def test_evenly_is_random() -> None:
+    """Which entries stay is drawn by the seed, and is not what the mask had."""
+    mask = drawn((10, 10), (100,))
+    assert shuffle_evenly(mask, 0) == shuffle_evenly(mask, 0) != shuffle_evenly(mask, 1)
+    first = shuffle_evenly(mask, 0)["layer1"].nonzero().squeeze(1)
+    assert first.tolist() != list(range(len(first)))
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 6), max_size=3).map(tuple), min_size=1, max_size=4),
+    st.integers(0, 99),
+)
+def test_globally(shapes: list[tuple[int, ...]], seed: int) -> None:
+    """Shapes and the count in all stay."""
+    mask = drawn(*shapes)
+    assert shuffle_globally(mask, seed).shapes == mask.shapes
+    assert shuffle_globally(mask, seed).kept == mask.kept
+
+
+def test_globally_across_layers() -> None:
+    """What one layer had may come to lie in another: about half of 100 in each of two alike."""
+    mask = Mask({"a": torch.ones(100, dtype=torch.bool), "b": torch.zeros(100, dtype=torch.bool)})
+    shuffled = shuffle_globally(mask, 0)
+    assert shuffled.kept == 100
+    assert 30 < shuffled.layers["b"].kept < 70
+    assert shuffle_globally(mask, 0) == shuffled != shuffle_globally(mask, 1)
