@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NotRequired, TypedDict
 
-from pruning.mask import GATE
-
 if TYPE_CHECKING:
     from pruning.mask import Mask
 
@@ -36,6 +34,8 @@ class SparsityReport(TypedDict):
 
 def sparsity_report(mask: Mask) -> SparsityReport:
     """Counts of each layer and of all."""
+    from pruning.mask import GATE
+
     weights = mask.weights
     report: SparsityReport = {
         "layers": [_layer(mask, name) for name in weights],

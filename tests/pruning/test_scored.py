@@ -71,6 +71,8 @@ def test_as_published(strategy: str, criterion: str, expected: dict[str, Any]) -
         ("whg_abs", "abs_sum"),
         ("fisher", "sum"),
         ("fisher_example", "sum"),
+        ("grasp7", "signed_sum"),
+        ("graspabs7", None),
         ("magnitude", None),
         ("snip7", None),
     ],
