@@ -163,13 +163,6 @@ def dense_ancestor(description: Description) -> Description:
     return description
 
 
-def oldest(description: Description) -> Description:
-    """The run at the beginning of a lineage, which grew on no other."""
-    while isinstance(description, BranchDesc):
-        description = description.parent
-    return description
-
-
 def branch_of(description: BranchDesc) -> Branch:
     """What is done to the parent's states."""
     if not isinstance(description.branch, Branch):

@@ -29,6 +29,7 @@ class Invert(Branch):
     """
 
     kind: ClassVar[str] = "invert"
+    prunes: ClassVar[bool] = True
 
     def asks(self, parent: Description) -> tuple[RunRef, ...]:
         """What the parent asked for."""

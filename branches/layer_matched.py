@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from branches.base import Branch, begins, origin
-from branches.masks import first_state, mask_of, mask_state
+from branches.base import Branch, begins, origin, pruning_of
+from branches.masks import first, first_state, granularity_of, mask_of
 from foundations.description import RunRef, run_ref_field
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from foundations.description import Description
     from foundations.steps import Step
+    from pruning.hparams import PruningHparams
     from training.setting import Setting
     from training.start import Start
     from training.state import State
@@ -28,6 +29,7 @@ class LayerMatched(Branch):
     """
 
     kind: ClassVar[str] = "layer_matched"
+    prunes: ClassVar[bool] = True
 
     counts_of: RunRef | None = run_ref_field()
     """The run whose counts are matched; by default (main) the parent."""
@@ -41,12 +43,7 @@ class LayerMatched(Branch):
 
     def asks(self, parent: Description) -> tuple[RunRef, ...]:
         """The mask whose counts are matched, and the dense weights."""
-        counted = mask_state(parent)
-        if self.counts_of is not None:
-            run = self.counts_of
-            step = begins(run.description) if run.step is None else run.step
-            counted = RunRef(run.description, run.replicate, step)
-        return (counted, origin(parent))
+        return (first(self.counts_of or RunRef(parent)), origin(parent))
 
     def begins(self, parent: Description) -> Step:
         """Where the parent did."""
@@ -56,6 +53,10 @@ class LayerMatched(Branch):
         """The same as the parent's."""
         return origin(parent)
 
+    def pruning(self, parent: Description) -> PruningHparams | None:
+        """As that of the run whose counts are matched."""
+        return pruning_of(parent if self.counts_of is None else self.counts_of.description)
+
     def start(
         self,
         parent: Description,
@@ -64,9 +65,13 @@ class LayerMatched(Branch):
     ) -> Start:
         """A random mask of the counts of ``states[0]`` on the weights of ``states[1]``."""
         from foundations.draws import key
-        from pruning.shuffle import shuffle_layerwise
+        from pruning.shuffle import shuffle_units
 
         seed = setting.replicate if self.seed is None else self.seed
-        mask = shuffle_layerwise(mask_of(states[0], self.kind), key(seed, self.kind))
+        run = self.counts_of
+        whose = "its parent or of --counts_of" if run is None else run.description.name
+        counted = mask_of(states[0], self.kind, whose)
+        granularity = granularity_of(parent if run is None else run.description, setting)
+        mask = shuffle_units(counted, granularity, key(seed, self.kind))
         begin = begins(parent).iterations(setting.iterations_per_epoch)
         return first_state(begin, states[1].weights, mask, {})

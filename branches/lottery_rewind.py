@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from branches.base import Branch, begins, origin
+from branches.base import Branch, dense_at
 from branches.pruning import PruningBranch
 from foundations.description import Description, RunRef
 from foundations.errors import unknown
@@ -54,17 +54,16 @@ class LotteryRewind(PruningBranch, Branch):
     def asks(self, parent: Description) -> tuple[RunRef, ...]:
         """The end of the parent, the weights to go back to, and what the scores need."""
         back = (RunRef(parent, step=self.rewinding_steps),) if self.rewind == "weights" else ()
-        return (RunRef(parent), *back, *self.also_asks(parent))
+        return (RunRef(parent), *back, *self.also_asks(RunRef(parent)))
 
     def begins(self, parent: Description) -> Step:  # noqa: ARG002 - the interface's
         """At the step to which the learning rate goes back."""
         return self.rewinding_steps
 
     def origin(self, parent: Description) -> RunRef:
-        """The dense weights that the survivors have gone back to."""
-        if self.rewind == "weights" and self.rewinding_steps == begins(parent):
-            return origin(parent)
-        return super().origin(parent)
+        """The dense weights at the step that the survivors went back to, or else at the end."""
+        step = self.rewinding_steps if self.rewind == "weights" else None
+        return dense_at(RunRef(parent, step=step))
 
     def start(
         self,

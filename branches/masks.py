@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from branches.base import begins
+from branches.base import begins, pruning_of
 from foundations.description import RunRef
 from foundations.errors import UserError
 
@@ -15,32 +16,50 @@ if TYPE_CHECKING:
 
     from foundations.description import Description
     from foundations.hparams import Json
+    from pruning.granularity import Granularity
     from pruning.mask import Mask
+    from training.setting import Setting
     from training.start import Start
     from training.state import State
 
 
 def mask_state(description: Description) -> RunRef:
     """The state in which a run has its mask: the first."""
-    return RunRef(description, step=begins(description))
+    return first(RunRef(description))
 
 
-def mask_of(state: State, kind: str) -> Mask:
-    """The mask of a parent.
+def first(run: RunRef) -> RunRef:
+    """The first state of the run, unless the step is given."""
+    return run if run.step is not None else replace(run, step=begins(run.description))
+
+
+def mask_of(state: State, kind: str, whose: str = "its parent") -> Mask:
+    """The mask of a parent, or of another run.
 
     Raises:
         UserError: It is not pruned.
     """
     if state.mask is None:
         raise UserError(
-            f"{kind} takes the mask of its parent, and the parent is not pruned: name a run that "
-            "is ('ls' lists them), or prune first, with oneshot or lottery_rewind."
+            f"{kind} takes the mask of {whose}, which is not pruned: name a run that is ('ls' "
+            "lists them), or prune first, with oneshot or lottery_rewind."
         )
     return state.mask
 
 
+def granularity_of(description: Description, setting: Setting) -> Granularity:
+    """What was kept or cut as one when a run, or the nearest that it grew on, was pruned."""
+    from pruning.choices import GRANULARITIES
+    from pruning.hparams import PruningHparams
+    from pruning.subject import Subject
+
+    hparams = pruning_of(description) or PruningHparams()
+    subject = Subject(setting.network(), hparams, setting.data.shape)
+    return GRANULARITIES[hparams.granularity].of(subject)
+
+
 def first_state(
-    iteration: int, weights: Mapping[str, Tensor], mask: Mask, facts: dict[str, Json]
+    iteration: int, weights: Mapping[str, Tensor], mask: Mask | None, facts: dict[str, Json]
 ) -> Start:
     """The start of a branch: weights, a mask, and where the schedule begins."""
     from training.start import Start

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from branches.base import Branch, oldest
+from branches.base import Branch, dense_at
 from branches.pruning import PruningBranch
+from branches.reinit import Reinit
 from foundations.description import Description, RunRef, run_ref_field
 from foundations.errors import UserError
 from foundations.hparams import step_field
@@ -65,16 +66,17 @@ class Oneshot(PruningBranch, Branch):
         """The state that is scored, the state that is trained unless that is new, and others."""
         scored = _at(self.prune_experiment, parent, self.prune_step)
         trained = () if self.reinitialize else (self._trained(parent),)
-        return (scored, *trained, *self.also_asks(parent))
+        return (scored, *trained, *self.also_asks(scored))
 
     def begins(self, parent: Description) -> Step:  # noqa: ARG002 - the interface's
         """At ``start_step``."""
         return self.start_step
 
     def origin(self, parent: Description) -> RunRef:
-        """The state that is trained, of a dense run."""
-        trained = self._trained(parent)
-        return RunRef(oldest(trained.description), trained.replicate, trained.step)
+        """The state that is trained, of a dense run; or the new initialization of one."""
+        if self.reinitialize:
+            return Reinit(seed=self.seed).origin(parent)
+        return dense_at(self._trained(parent))
 
     def start(
         self,
@@ -84,14 +86,13 @@ class Oneshot(PruningBranch, Branch):
     ) -> Start:
         """Prune ``states[0]``; train ``states[1]``, or a new initialization."""
         from foundations.draws import key
-        from pruning.shuffle import shuffle_layerwise
         from training.start import Start
         from training.state import State
 
         scored, seed = states[0], self.key_of(setting)
         mask, report = self.pruned(scored, states[1 if self.reinitialize else 2 :], setting)
         if self.randomize_layerwise:
-            mask = shuffle_layerwise(mask, seed, within=scored.mask)
+            mask = self.shuffled(mask, scored, setting)
         if self.reinitialize:
             weights = setting.initialization(key(seed, "reinitialize"))
         else:
@@ -106,9 +107,12 @@ class Oneshot(PruningBranch, Branch):
 
 def _check_within(mask: Mask, pruned: Mask | None) -> None:
     """Refuse to keep weights that the state that is trained has lost: they would begin at zero."""
+    import torch
+
     if pruned is None:
         return
-    lost = sum(int((mask[name].cpu() & ~pruned[name].cpu()).sum()) for name in mask)
+    kept = {name: mask.get(name, torch.ones_like(was)).cpu() for name, was in pruned.items()}
+    lost = sum(int((kept[name] & ~was.cpu()).sum()) for name, was in pruned.items())
     if lost:
         raise UserError(
             f"{lost:,} of the weights that the new mask keeps are pruned, and so zero, in the "

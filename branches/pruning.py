@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
 
-from branches.base import begins, origin
+from branches.masks import first
 from foundations.description import BranchHparams, RunRef, run_ref_field
 from foundations.errors import UserError
 from pruning.hparams import PruningHparams
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 class PruningBranch(PruningHparams, BranchHparams):
     """What branches that prune have in common."""
 
+    prunes: ClassVar[bool] = True
+
     match_run: RunRef | None = run_ref_field()
     """The run whose mask says how many of each layer are kept, for --allocation=matched."""
 
@@ -38,10 +40,14 @@ class PruningBranch(PruningHparams, BranchHparams):
         if (self.match_run is not None) != (self.allocation == "matched"):
             raise UserError("--allocation=matched needs --match_run, and no other takes it.")
 
-    def also_asks(self, parent: Description) -> tuple[RunRef, ...]:
+    def also_asks(self, scored: RunRef) -> tuple[RunRef, ...]:
         """The states that the pruning itself needs besides the one that is scored."""
-        initial = (origin(parent),) if self.score_distance else ()
-        return initial if self.match_run is None else (*initial, _first_state(self.match_run))
+        initial = (first(replace(scored, step=None)),) if self.score_distance else ()
+        return initial if self.match_run is None else (*initial, first(self.match_run))
+
+    def pruning(self, parent: Description) -> PruningHparams:  # noqa: ARG002 - the interface's
+        """As this branch says."""
+        return self
 
     def key_of(self, setting: Setting) -> int:
         """The seed, which follows the replicate unless it is given."""
@@ -74,11 +80,15 @@ class PruningBranch(PruningHparams, BranchHparams):
             mask=scored.mask,
         )
 
+    def shuffled(self, mask: Mask, scored: State, setting: Setting) -> Mask:
+        """A mask that pruning gave, shuffled within each layer and within what was kept before."""
+        from pruning.choices import GRANULARITIES
+        from pruning.shuffle import shuffle_units
+        from pruning.subject import Subject
 
-def _first_state(run: RunRef) -> RunRef:
-    """The state of a run that has its mask: where it begins, unless a step is given."""
-    step = begins(run.description) if run.step is None else run.step
-    return RunRef(run.description, run.replicate, step)
+        subject = Subject(setting.network(), self, setting.data.shape)
+        granularity = GRANULARITIES[self.granularity].of(subject)
+        return shuffle_units(mask, granularity, self.key_of(setting), within=scored.mask)
 
 
 def _mask_of(state: State, run: RunRef) -> Mask:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from branches.base import Branch, begins
-from branches.masks import first_state, mask_of, mask_state
+from branches.base import Branch, begins, dense_ancestor, recipe_of
+from branches.masks import first_state, mask_state
+from foundations.description import BranchDesc, RunRef
+from foundations.errors import UserError
 from foundations.hparams import optional_step_field
 from foundations.steps import Step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from foundations.description import Description, RunRef
+    from foundations.description import Description
     from training.description import TrainDesc
     from training.setting import Setting
     from training.start import Start
@@ -22,7 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Reinit(Branch):
-    """Keep the parent's mask, draw new weights, and train as the parent was trained."""
+    """Draw new weights under the parent's mask, and train as the parent was trained.
+
+    A parent that is dense is drawn anew as a whole.
+    """
 
     kind: ClassVar[str] = "reinit"
 
@@ -62,6 +67,22 @@ class Reinit(Branch):
         """At ``start_step``, or where the parent did."""
         return begins(parent) if self.start_step is None else self.start_step
 
+    def origin(self, parent: Description) -> RunRef:
+        """The same draw for the dense network that the parent came from.
+
+        Raises:
+            UserError: The draw depends on the mask.
+        """
+        if self.scaled:
+            raise UserError(
+                "What reinit --scaled draws depends on the mask, so another mask cannot be put on "
+                "it: make that mask on the run before (shuffle, layer_matched), and reinit that."
+            )
+        initializer = self.recipe(recipe_of(parent)).model.model_init
+        dense = replace(self, reinit_model_init=initializer, start_step=None)
+        root = dense_ancestor(parent)
+        return RunRef(BranchDesc(parent=root, branch=dense), step=begins(root))
+
     def start(
         self,
         parent: Description,  # noqa: ARG002 - the interface's
@@ -72,10 +93,10 @@ class Reinit(Branch):
         from foundations.draws import key
         from pruning.fan_in import scaled_to_survivors
 
-        mask = mask_of(states[0], self.kind)
+        mask = states[0].mask
         seed = setting.replicate if self.seed is None else self.seed
         weights = setting.initialization(key(seed, "reinitialize"))
-        if self.scaled:
+        if self.scaled and mask is not None:
             weights = scaled_to_survivors(weights, mask)
         per_epoch = setting.iterations_per_epoch
         begin = states[0].iteration

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from branches.base import Branch, begins, origin
-from branches.masks import first_state, mask_of, mask_state
+from branches.masks import first_state, granularity_of, mask_of, mask_state
 from foundations.errors import unknown
 
 if TYPE_CHECKING:
@@ -25,11 +25,13 @@ HOW = ("layerwise", "global", "even")
 class Shuffle(Branch):
     """Shuffle the parent's mask, and train as the parent was trained.
 
+    Channels, kernels or gates that were kept or cut as one are shuffled as one.
     What the new mask keeps has the values of the dense network that the parent came from, at the
     step at which the parent began: none of it is zero because the parent's own mask had cut it.
     """
 
     kind: ClassVar[str] = "shuffle"
+    prunes: ClassVar[bool] = True
 
     shuffle: str = "layerwise"
     """How: layerwise (each layer keeps its count), global (over all layers) or even (every layer
@@ -58,14 +60,15 @@ class Shuffle(Branch):
 
     def start(
         self,
-        parent: Description,  # noqa: ARG002 - the interface's
+        parent: Description,
         states: Sequence[State],
         setting: Setting,
     ) -> Start:
         """Shuffle the mask of ``states[0]``, and train ``states[1]`` under it."""
-        from pruning.shuffle import SHUFFLES
+        from pruning.shuffle import shuffle_units
 
         seed = setting.replicate if self.seed is None else self.seed
-        mask = SHUFFLES[self.shuffle](mask_of(states[0], self.kind), seed)
+        shuffled, granularity = mask_of(states[0], self.kind), granularity_of(parent, setting)
+        mask = shuffle_units(shuffled, granularity, seed, how=self.shuffle)
         facts = {"shuffle": self.shuffle}
         return first_state(states[0].iteration, states[1].weights, mask, facts)
