@@ -52,8 +52,9 @@ class Interpolate(Branch):
     """At how many points of the line is measured, both ends included."""
 
     recalibrate: bool = False
-    """Recompute the statistics of the batch norms at every point, on training examples that are not
-    augmented. Otherwise they are interpolated too."""
+    """Recompute the statistics of the batch norms at every point that is measured, on training
+    examples that are not augmented. Otherwise they are interpolated too, as in the state that is
+    kept."""
 
     def check(self) -> None:
         """Refuse ends that are not said, or said twice."""
