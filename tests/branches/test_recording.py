@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -143,13 +143,13 @@ def test_who_lost_the_claim_writes_no_start(
 ) -> None:
     """Another has the run by now, who may have written it already."""
     directory = Store(tmp_path / "a").run(dense(), 1)
-    initialized = start.initialized
+    start_of = start.start_of
 
-    def slowly(setting: object) -> object:
+    def slowly(*described: Any) -> object:
         _take_over(directory)
-        return initialized(setting)  # type: ignore[arg-type] # as it comes
+        return start_of(*described)
 
-    monkeypatch.setattr(start, "initialized", slowly)
+    monkeypatch.setattr(start, "start_of", slowly)
     with pytest.raises(ClaimLostError):
         run(tmp_path / "a", dense())
     assert directory.fact(Fact.START) is None

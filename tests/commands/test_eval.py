@@ -262,6 +262,29 @@ def test_recalibrate(cli: Cli) -> None:
     assert cli(*words, "--json").out == json.dumps([found], indent=1) + "\n"
 
 
+def test_gates_are_in_what_is_measured(cli: Cli, root: Path) -> None:
+    """A run whose mask cuts activations: evaluated as it was trained, and accounted."""
+    gates = ("--granularity=gates", "--strategy=random", "--prune_fraction=0.5")
+    assert cli(*RESNET, *gates).code == 0
+    words = ("eval", "oneshot", "--recalibrate", "--report_dims", "--accounting", "--gradient_norm")
+    (found,) = _json(cli(*words, "--json"))
+    (seal,) = (json.loads(path.read_text()) for path in root.glob("oneshot_*/*/done.json"))
+    as_trained, recalibrated = (result["splits"][0]["metrics"] for result in found["results"])
+    assert as_trained == {
+        "accuracy": seal["metrics"]["test accuracy"],
+        "loss": pytest.approx(seal["metrics"]["test loss"], rel=1e-6),
+    }
+    assert recalibrated["loss"] != as_trained["loss"]
+    account = found["accounting"]
+    assert account["sparsity"] == 0 < account["effective_sparsity"]
+    closed = {gate["gate"].removeprefix("gate:"): gate for gate in account["gates"]}
+    for layer in found["dimensions"]["layers"]:
+        places = layer["features"] // closed[layer["layer"]]["width"]
+        assert layer["dimensions"] <= places * closed[layer["layer"]]["open"] + 1e-9
+    printed = cli(*words).out
+    assert all(f"{name}: {gate['open']:,} of" in printed for name, gate in closed.items())
+
+
 def test_from_python(cli: Cli, done: Path) -> None:
     """A run measures itself at a step."""
     run = open_prune.open_run(PRUNED)

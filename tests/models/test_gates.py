@@ -261,3 +261,20 @@ def test_what_cannot_be_gated() -> None:
     sites = wiring(NETWORKS["depthwise"](), SHAPE).sites.values()
     with pytest.raises(UserError, match="no place for a gate 'relu6'"):
         gated(NETWORKS["chain"](), sites)
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+def test_taps_give_what_is_behind_the_gates(inplace: bool) -> None:  # noqa: FBT001 - a parameter
+    """In the order asked for, before anything overwrites it; the rest is not run."""
+    body = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Dropout(inplace=inplace), nn.Linear(4, 4))
+    network = nn.Sequential(nn.Flatten(), *body, nn.ReLU(inplace=inplace), nn.Linear(4, 2)).eval()
+    sites = list(wiring(network, (3, 1, 1)).sites.values())
+    tapped = gated(network, sites[:1], taps=sites[::-1])
+    kept = torch.tensor([1.0, 0.0, 1.0, 0.0])
+    tapped.get_buffer(buffer_name(gate_name(sites[0].name))).copy_(kept)
+    network[6].register_forward_hook(lambda *_: pytest.fail("the output layer was run"))
+    x = torch.randn(5, 3, 1, 1, generator=torch.Generator().manual_seed(0))
+    last, first = tapped(x)
+    expected = network[1](x.flatten(1)).relu() * kept
+    torch.testing.assert_close(first, expected)
+    torch.testing.assert_close(last, network[4](expected).relu())
