@@ -117,7 +117,7 @@ def _metrics(run: RunDirectory) -> Iterator[str]:
         yield f"  last test accuracy {percent(last.value)} after epoch {last.epoch}"
     others = {f"{row.phase} {row.name}": row for row in rows if row not in measured}
     for name, row in others.items():
-        value = decimal(row.value) if row.name == "loss" else percent(row.value)
+        value = decimal(row.value) if row.name.startswith("loss") else percent(row.value)
         yield f"  last {name} {value} after epoch {row.epoch}"
     if not rows:
         yield "  none yet"

@@ -8,11 +8,18 @@ default is what was done before. New kinds of runs get lines of their own.
 
 import hashlib
 import json
+from typing import Any
 
 import pytest
 
 from branches import KINDS
+from branches.base import Branch
+from branches.distill import Distill
+from branches.finetune import Finetune
+from branches.interpolate import Interpolate
 from branches.oneshot import Oneshot
+from branches.retrain import Retrain
+from branches.scratch import Scratch
 from foundations.description import BranchDesc, Description, RunRef, decode
 from foundations.steps import Step
 from models.presets import preset
@@ -48,6 +55,10 @@ FOLDER = {
 def _imported(**flags: object) -> ImportDesc:
     content = "0123456789abcdef" * 4
     return ImportDesc.from_flat(preset("cifar_resnet_20") | {"content": content} | flags)
+
+
+def _branch(parent: Description, kind: type[Branch], **hparams: Any) -> BranchDesc:
+    return BranchDesc(parent=parent, branch=kind(**hparams))
 
 
 NAMES: dict[str, tuple[Description, str]] = {
@@ -144,6 +155,62 @@ NAMES: dict[str, tuple[Description, str]] = {
     "oneshot, reinitialized": (
         BranchDesc(parent=DIGITS, branch=Oneshot(reinitialize=True, prune_highest=True)),
         "oneshot_16c05ae3776b6a5c",
+    ),
+    "finetune": (_branch(PRUNED, Finetune), "finetune_74482d85ef9cf001"),
+    "finetune, one cycle": (
+        _branch(
+            PRUNED,
+            Finetune,
+            finetune_lr=0.1,
+            finetune_lr_schedule="one_cycle",
+            finetune_training_steps="20ep",
+            finetune_milestone_steps=None,
+        ),
+        "finetune_2501afe09f2fdb8e",
+    ),
+    "retrain": (
+        _branch(
+            PRUNED,
+            Retrain,
+            retrain_dataset_name="mnist",
+            retrain_milestone_steps="2ep,3ep",
+            retrain_gamma=0.1,
+            retrain_without=("warmup_steps",),
+            state_step=Step(1),
+        ),
+        "retrain_e61cd50bb4bf38d5",
+    ),
+    "retrain on a folder": (
+        _branch(DIGITS, Retrain, **{f"retrain_{name}": value for name, value in FOLDER.items()}),
+        "retrain_c7bf2986fc936d06",
+    ),
+    "scratch": (_branch(PRUNED, Scratch), "scratch_ac590178287364dc"),
+    "scratch, by FLOPs": (
+        _branch(PRUNED, Scratch, budget="flops", plain=True),
+        "scratch_0555de498654bfd1",
+    ),
+    "distill": (
+        _branch(PRUNED, Distill, teachers=(RunRef(DIGITS), RunRef(TWICE))),
+        "distill_f8360b60805eb397",
+    ),
+    "distill, labels too": (
+        _branch(
+            PRUNED,
+            Distill,
+            teachers=(RunRef(DIGITS),),
+            distill_cross_entropy=0.5,
+            distill_mean="examples_and_classes",
+            distill_optimizer_name="sgd",
+        ),
+        "distill_3e3a755de5c9126c",
+    ),
+    "interpolate": (
+        _branch(DIGITS, Interpolate, other=RunRef(PRUNED, 2)),
+        "interpolate_2f22189cd818c31a",
+    ),
+    "interpolate, forked": (
+        _branch(DIGITS, Interpolate, fork_step=Step(2), other_data_order_seed=3, points=31),
+        "interpolate_9899b3821cd3f880",
     ),
     "two deep": (TWICE, "oneshot_b0d50eaec199b4d5"),
     "three deep, other runs": (THRICE, "oneshot_ac6569321687cd52"),
