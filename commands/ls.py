@@ -90,10 +90,12 @@ def in_words(description: Description) -> str:
 
 
 def written(value: object) -> str:
-    """A value of a flag, as the flag is given; another run by its name."""
+    """A value of a flag, as the flag is given; other runs by their names."""
     if isinstance(value, RunRef):
         replicate = "" if value.replicate is None else f"/replicate_{value.replicate}"
         return value.description.name + replicate
+    if isinstance(value, tuple) and any(isinstance(item, RunRef) for item in value):
+        return ",".join(map(written, value))
     return value if isinstance(value, str) else show(value)
 
 
