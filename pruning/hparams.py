@@ -36,6 +36,12 @@ _CHOICES: dict[str, Registry[Any]] = {
 }
 
 
+_BELONGS = {"coupling": "channels", "block_shape": "blocks", "n_m": "n_m"}
+"""Which granularity each of these is for; one of a user's own may use them too."""
+
+_PLAIN = ("weights", "kernels", "nodes", "gates")
+
+
 @dataclass(frozen=True, kw_only=True)
 class PruningHparams(Hparams):
     """How a network is pruned: schedule x allocation x granularity x reduction x criterion."""
@@ -183,6 +189,13 @@ class PruningHparams(Hparams):
             sizes = getattr(self, field)
             self.require(len(sizes) == 2 and all(size >= 1 for size in sizes), field, allowed)
         self.require(self.n_m[0] <= self.n_m[1], "n_m", pairs["n_m"])
+        for field, granularity in _BELONGS.items():
+            self.require(
+                self.granularity not in {*_BELONGS.values(), *_PLAIN} - {granularity}
+                or getattr(self, field) == getattr(PruningHparams, field),
+                field,
+                f"it belongs to --granularity={granularity}",
+            )
 
     def _check_layers(self) -> None:
         self.require(self.minimum_kept >= 0, "minimum_kept", "it must not be negative")

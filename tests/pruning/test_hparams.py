@@ -1,0 +1,40 @@
+"""Which hyperparameters of pruning go together."""
+
+from typing import Any
+
+import pytest
+
+from foundations.errors import UserError
+from pruning.hparams import PruningHparams
+
+
+@pytest.mark.parametrize(
+    ("settings", "field"),
+    [
+        ({"coupling": "inner"}, "coupling"),
+        ({"granularity": "nodes", "coupling": "independent"}, "coupling"),
+        ({"block_shape": (2, 2)}, "block_shape"),
+        ({"granularity": "channels", "n_m": (1, 4)}, "n_m"),
+    ],
+)
+def test_what_belongs_to_another_granularity_is_refused(
+    settings: dict[str, Any], field: str
+) -> None:
+    """It would change the name of the run and nothing else."""
+    with pytest.raises(UserError, match=rf"{field}=.*it belongs to --granularity="):
+        PruningHparams(**settings)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"granularity": "channels", "coupling": "inner"},
+        {"granularity": "blocks", "block_shape": (2, 2)},
+        {"granularity": "n_m", "n_m": (1, 4)},
+    ],
+)
+def test_what_belongs_together_is_taken(settings: dict[str, Any]) -> None:
+    """Each has a granularity that it says more of."""
+    assert PruningHparams(**settings).canonical() == {
+        name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()
+    }
