@@ -45,6 +45,8 @@ Experiments on pruning neural networks: train, prune, compare.
 
   train                 train a network from its initialization
   branch train oneshot  prune it and train on; 'branch --help' for other parents
+  lottery               find lottery tickets: train, prune, rewind, level by level
+  iterative             prune to a fraction of all in rounds of training
   ls                    the runs there are
   show RUN              what is known of a run
   eval RUN              measure a run at any step: top-k, each class, dimensions, accounting

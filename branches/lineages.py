@@ -54,10 +54,15 @@ def lottery(dense: Description, level: LotteryRewind, levels: int) -> tuple[Desc
         levels: The number of the last level.
 
     Raises:
-        UserError: The number is negative.
+        UserError: The number is negative, or the fraction one of all.
     """
     if levels < 0:
         raise UserError(f"levels={levels} is not allowed: 0 or more.")
+    if level.prune_fraction_of != "remaining":
+        raise UserError(
+            "Each level of a lottery cuts a fraction of what remains, so a fraction of "
+            f"{level.prune_fraction_of} would cut nothing after the first. 'iterative' reaches it."
+        )
     return tuple(_chain(dense, [level] * levels))
 
 
@@ -121,7 +126,8 @@ def cumulative_fractions(hparams: PruningHparams, rounds: int) -> list[float]:
     from pruning.subject import Subject
 
     network: Any = None  # a schedule looks at the hyperparameters alone
-    subject = Subject(network, replace(hparams, prune_iterations=rounds))
+    own = bool(hparams.prune_fractions)
+    subject = Subject(network, hparams if own else replace(hparams, prune_iterations=rounds))
     goal = goal_of(hparams, _PARTS, _PARTS)
     kept = SCHEDULES[hparams.schedule].of(subject).kept(goal)
     return [(_PARTS - parts) / _PARTS for parts in kept]

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from branches.base import Branch
-    from commands.hparams import CommandFlags
     from foundations.description import Description
     from foundations.hparams import Hparams
     from foundations.store import Store
@@ -47,12 +46,26 @@ class TrainingJob(Parent):
         return (pinned(flags.pop("parent"), platform),)
 
 
+@dataclass(frozen=True)
 class Lottery(Parent):
     """``branch lottery ... --level=3``: the flags of ``lottery``."""
 
+    kind: type[Branch]
+
     def groups(self, arguments: Sequence[str]) -> dict[str, Hparams | type[Hparams]]:
-        """Which levels, what each does, and the dense run."""
-        return {"levels": LevelFlags, **level_groups(arguments)}
+        """Which levels, what each does, and the dense run.
+
+        Raises:
+            UserError: The branch has flags of the same names.
+        """
+        levels = level_groups(arguments)
+        own = flag_names(self.kind)
+        if both := sorted(flag for group in levels.values() for flag in flag_names(group) & own):
+            raise UserError(
+                f"{self.kind.kind} and the lottery both have {' and '.join(both)}. Name the level "
+                f"instead: 'branch RUN {self.kind.kind}' ('ls' lists the runs)."
+            )
+        return {"levels": LevelFlags, **levels}
 
     def runs(self, flags: dict[str, Any], platform: Platform) -> tuple[Description, ...]:
         """The levels that are asked for."""
@@ -73,13 +86,25 @@ class NamedRun(Parent):
         """None: what it is, is written in its directory.
 
         Raises:
-            UserError: Flags of ``train`` are given.
+            UserError: Flags of ``train`` or ``lottery`` are given, or a replicate twice.
         """
-        for flag in ("--default_hparams", *sorted(flag_names(TrainDesc) - flag_names(self.kind))):
-            if any(spelled(argument).partition("=")[0] == flag for argument in arguments):
+        given = {spelled(argument).partition("=")[0] for argument in arguments}
+        twice = sorted(given & {"--replicate", "--replicates"})
+        if twice and "/" in self.text.strip("/"):
+            raise UserError(
+                f"{self.text} names a replicate, and {twice[0]} too. Leave one out: a branch goes "
+                "with the same replicate of its parent."
+            )
+        of_a_job = {"--default_hparams", *flag_names(TrainDesc)}
+        words = (
+            ("train", "a training job", of_a_job),
+            ("lottery", "levels of a lottery", flag_names(LevelFlags)),
+        )
+        for word, what, flags in words:
+            if wrong := sorted(given & flags - flag_names(self.kind)):
                 raise UserError(
-                    f"{flag} describes a training job, and the run {self.text} is described "
-                    f"already. 'branch train {self.kind.kind}' takes it."
+                    f"{wrong[0]} describes {what}, and the run {self.text} is described "
+                    f"already. 'branch {word} {self.kind.kind}' takes it."
                 )
         return {}
 
@@ -87,19 +112,12 @@ class NamedRun(Parent):
         """The run of this name; where a replicate is named with it, the flags take that one."""
         run = named(self.store, self.text)
         if run.replicate is not None:
-            flags["command"] = self._of_replicate(run.replicate, flags["command"])
+            flags["command"] = replace(flags["command"], replicate=run.replicate)
         return (run.description,)
-
-    def _of_replicate(self, replicate: int, command: CommandFlags) -> CommandFlags:
-        if command.replicates is not None or command.replicate != 1:
-            raise UserError(
-                f"{self.text} names a replicate, and --replicate or --replicates too. Leave one "
-                "out: a branch goes with the same replicate of its parent."
-            )
-        return replace(command, replicate=replicate)
 
 
 def parent_of(text: str, kind: type[Branch], store: Store) -> Parent:
     """The parent that a word on the command line means."""
-    words = {"train": TrainingJob, "lottery": Lottery}
-    return words[text]() if text in words else NamedRun(text, store, kind)
+    if text == "lottery":
+        return Lottery(kind)
+    return TrainingJob() if text == "train" else NamedRun(text, store, kind)

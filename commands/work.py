@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from branches import KINDS
+from branches.base import begins, recipe_of
 from branches.run import Job, complete, is_there, tidy
 from commands.flags import numbers
 from commands.plan import plan
@@ -14,6 +15,7 @@ from commands.results import summary
 from foundations.description import BranchDesc
 from foundations.errors import RunFailedError, UserError
 from foundations.run_directory import RunState
+from foundations.steps import Step
 from platforms import process
 from platforms.stop import graceful_stop
 from training.context import Context
@@ -65,21 +67,28 @@ def carry_out(work: Work) -> None:
         print(plan(work.jobs, steps, context.store))  # noqa: T201 - the command's output
         return
     process.prepare()
-    failures: list[RunFailedError] = []
+    failures: dict[Job, RunFailedError] = {}
     with graceful_stop() as stop:
         stoppable = replace(context, stop=stop)
-        work.platform.launch(work.jobs, lambda job: _try(job, stoppable, failures))
+
+        def carry_out_one(job: Job) -> None:
+            own = _with_its_steps(job, stoppable) if len(work.descriptions) > 1 else stoppable
+            _try(job, own, failures)
+
+        work.platform.launch(work.jobs, carry_out_one)
     print(results(work.jobs, context))  # noqa: T201 - the command's output
     if failures:
-        raise RunFailedError("\n".join(map(str, failures)))
+        raise RunFailedError("\n".join(map(str, failures.values())))
 
 
-def _try(job: Job, context: Context, failures: list[RunFailedError]) -> None:
-    """Do a job; where it fails, the other replicates are still to be done."""
+def _try(job: Job, context: Context, failures: dict[Job, RunFailedError]) -> None:
+    """Do a job; where it fails, what does not descend from it is still to be done."""
+    if any(Job(ancestor, job.replicate) in failures for ancestor in _lineage(job.description)):
+        return
     try:
         _do(job, context)
     except RunFailedError as error:
-        failures.append(error)
+        failures[job] = error
 
 
 def _do(job: Job, context: Context) -> None:
@@ -90,9 +99,32 @@ def _do(job: Job, context: Context) -> None:
         tidy(directory)
         context.reporter.say(f"{directory.name} replicate {job.replicate} is done already.")
         if lacking := _not_measured(directory, context.options):
-            context.reporter.say(f"  Not measured while it trained: {', '.join(lacking)}.")
+            context.reporter.say(
+                f"  Not measured while it trained: {', '.join(lacking)}. "
+                f"'open_prune.py eval {directory.name}' can measure it."
+            )
     else:
         complete(job, context)
+
+
+def _with_its_steps(job: Job, context: Context) -> Context:
+    """Of the states that are to be saved of several runs, those that this one comes by.
+
+    A level of a lottery that was rewound to 1000it has no state at 500it, which level 0 has.
+    """
+    options, begin = context.options, begins(job.description)
+    if not options.weight_save_steps or begin == Step():
+        return context
+    from training.setting import Setting
+
+    setting = Setting.on(context.platform, recipe_of(job.description), job.replicate)
+    first = begin.iterations(setting.iterations_per_epoch)
+    steps = tuple(
+        step
+        for step in options.weight_save_steps
+        if step.iterations(setting.iterations_per_epoch) >= first
+    )
+    return replace(context, options=replace(options, weight_save_steps=steps))
 
 
 def _not_measured(directory: RunDirectory, options: RunOptions) -> list[str]:

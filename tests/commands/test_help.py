@@ -16,6 +16,7 @@ from commands.eval import EvalFlags
 from commands.flags import flag_names
 from commands.hparams import CommandFlags, PluginFlags
 from commands.import_ import ImportFlags
+from commands.lottery import LevelFlags
 from platforms import PLATFORMS
 from training.description import TrainDesc
 from training.hparams import RunOptions
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
     from tests.commands.conftest import Cli
 
 COMMON = flag_names(CommandFlags) | flag_names(RunOptions) | flag_names(PLATFORMS["local"])
+LOTTERY = {
+    *COMMON,
+    *flag_names(TrainDesc),
+    *("--pruning_fraction", "--pruning_strategy", "--pruning_layers_to_ignore", "--pretrain"),
+    *("--rewinding_steps", "--rewind", "--pretrain_lr", "--pretrain_dataset_name"),
+}
 HELPS = [
     (("train",), COMMON | flag_names(TrainDesc)),
     *(
@@ -31,6 +38,13 @@ HELPS = [
         for name in branches()
     ),
     *((("branch", "some_run", name), COMMON | flag_names(KINDS[name])) for name in branches()),
+    *(
+        (("branch", "lottery", name), LOTTERY | flag_names(KINDS[name]) | flag_names(LevelFlags))
+        for name in branches()
+        if name != "lottery_rewind"  # has flags of the same names
+    ),
+    (("lottery",), LOTTERY | {"--levels"}),
+    (("iterative",), LOTTERY | {"--rounds", "--finetune", "--finetune_lr"}),
     (("import",), COMMON | flag_names(TrainDesc) | flag_names(ImportFlags)),
     (("ls",), {"--tree", "--root"}),
     (("show",), {"--replicate", "--root"}),
