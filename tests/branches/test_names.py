@@ -17,9 +17,15 @@ from branches.base import Branch
 from branches.distill import Distill
 from branches.finetune import Finetune
 from branches.interpolate import Interpolate
+from branches.invert import Invert
+from branches.layer_matched import LayerMatched
+from branches.lineages import iterative, lottery
+from branches.lottery_rewind import LotteryRewind
 from branches.oneshot import Oneshot
+from branches.reinit import Reinit
 from branches.retrain import Retrain
 from branches.scratch import Scratch
+from branches.shuffle import Shuffle
 from foundations.description import BranchDesc, Description, RunRef, decode
 from foundations.steps import Step
 from models.presets import preset
@@ -44,6 +50,7 @@ THRICE = BranchDesc(
         state_step=Step(0, 5),
     ),
 )
+LOTTERY = lottery(_train("mnist_lenet_300_100"), LotteryRewind(layers_to_ignore=("fc.weight",)), 3)
 FOLDER = {
     "dataset_name": "folder",
     "folder": "anywhere",
@@ -184,6 +191,37 @@ NAMES: dict[str, tuple[Description, str]] = {
         _branch(DIGITS, Retrain, **{f"retrain_{name}": value for name, value in FOLDER.items()}),
         "retrain_c7bf2986fc936d06",
     ),
+    "level 3 of a lottery": (LOTTERY[3], "lottery_rewind_0360c47c5290deb8"),
+    "level 2, rewound to 1000it": (
+        lottery(_train("cifar_resnet_20"), LotteryRewind(rewinding_steps=Step(0, 1000)), 2)[2],
+        "lottery_rewind_b023654aa79855bd",
+    ),
+    "the learning rate rewound": (
+        _branch(DIGITS, LotteryRewind, rewind="learning_rate"),
+        "lottery_rewind_8ed32f818e2fea0f",
+    ),
+    "the last of five rounds": (
+        iterative(DIGITS, LotteryRewind(prune_fraction=0.875), 5)[5],
+        "lottery_rewind_f45184712a941eea",
+    ),
+    "shuffle": (_branch(PRUNED, Shuffle), "shuffle_97066a9a75b59e9c"),
+    "shuffle of a level, evenly": (
+        _branch(LOTTERY[3], Shuffle, shuffle="even", seed=3),
+        "shuffle_9a53eab714e5ccc7",
+    ),
+    "reinit": (_branch(PRUNED, Reinit), "reinit_0efe80ade14e6544"),
+    "reinit, another way": (
+        _branch(
+            PRUNED, Reinit, reinit_model_init="orthogonal", scaled=True, start_step=Step(0), seed=4
+        ),
+        "reinit_e37adc825df1de3d",
+    ),
+    "layer_matched": (_branch(PRUNED, LayerMatched), "layer_matched_55e155c390e95572"),
+    "layer_matched, dense": (
+        _branch(DIGITS, LayerMatched, counts_of=RunRef(PRUNED)),
+        "layer_matched_2555499299c97fae",
+    ),
+    "invert": (_branch(PRUNED, Invert), "invert_e57eca0b8bded4ab"),
     "scratch": (_branch(PRUNED, Scratch), "scratch_ac590178287364dc"),
     "scratch, by FLOPs": (
         _branch(PRUNED, Scratch, budget="flops", plain=True),
