@@ -147,13 +147,19 @@ def pruning_of(description: Description) -> PruningHparams | None:
 def dense_at(run: RunRef) -> RunRef:
     """The dense state that stands for a state of a run, which may be pruned.
 
-    For the first state of the run, the one that its values came from; for a later one, the same
-    step of that dense run.
+    For the first state of the run, the one that its values came from; for the last one, the end of
+    that dense run, which may be longer or shorter; for any other, its same step.
     """
     source = origin(run.description)
     replicate = run.replicate if source.replicate is None else source.replicate
-    step = source.step if run.step == begins(run.description) else run.step
-    return RunRef(source.description, replicate, step)
+    if run.step == begins(run.description):
+        return RunRef(source.description, replicate, source.step)
+    ends = is_pruned(run.description) and run.step == _end(run.description)
+    return RunRef(source.description, replicate, None if ends else run.step)
+
+
+def _end(description: Description) -> Step:
+    return recipe_of(description).training.training_steps
 
 
 def dense_ancestor(description: Description) -> Description:

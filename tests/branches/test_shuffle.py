@@ -57,6 +57,15 @@ def test_the_mask_changes_and_the_weights_are_the_dense_runs(
     assert found.directory.digests()[0].iteration == Step.parse(begin).iterations(3)
 
 
+def test_the_weights_of_a_second_round_are_those_of_the_dense_runs_end(tmp_path: Path) -> None:
+    """Not those at the step at which the fine-tuning before it ended."""
+    tuned = on(pruned(prune_step="4ep", state_step="4ep", start_step="4ep"), TUNED)
+    again: dict[str, Any] = dict.fromkeys(("prune_step", "state_step", "start_step"), "2it")
+    found = opened(tmp_path / "a", on(pruned(tuned, **again), Shuffle()))
+    dense_end = opened(tmp_path / "a", dense()).weights()
+    assert differing(found.weights(), masked(dense_end, found.mask())) == []
+
+
 def opened_dense(root: Path, step: str) -> dict[str, Tensor]:
     """The dense run's weights at a step."""
     run(root, dense(), options(weight_save_steps=step))
