@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from branches.base import Branch, dense_at
 from foundations.description import Description, RunRef
@@ -43,6 +43,11 @@ class Finetune(Restating, Branch):
 
     state_step: Step | None = optional_step_field()
     """Which state of the parent is trained on; by default its end."""
+
+    def given(self) -> dict[str, Any]:
+        """What is stated anew; a schedule is, and so has no warm-up of the parent's."""
+        stated = super().given()
+        return {"warmup_steps": None, **stated} if "lr_schedule" in stated else stated
 
     def recipe(self, parent: TrainDesc) -> TrainDesc:
         """The parent's, with what is stated anew."""

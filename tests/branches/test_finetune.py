@@ -77,6 +77,8 @@ def test_the_defaults_are_those_of_weight_level_pruning() -> None:
     assert (training.momentum, training.weight_decay) == (0.9, 5e-4)
     cosine = dense(lr_schedule="cosine", warmup_steps="1ep")
     assert _training(cosine).lr_schedule == "milestones"
+    assert _training(cosine).warmup_steps is None
+    assert str(_training(cosine, finetune_warmup_steps="2it").warmup_steps) == "2it"
 
 
 def test_none_is_what_the_parent_has() -> None:
