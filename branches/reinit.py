@@ -11,11 +11,13 @@ from foundations.description import BranchDesc, RunRef
 from foundations.errors import UserError
 from foundations.hparams import optional_step_field
 from foundations.steps import Step
+from models.initializers import INITIALIZERS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from foundations.description import Description
+    from foundations.registry import Version
     from training.description import TrainDesc
     from training.setting import Setting
     from training.start import Start
@@ -46,18 +48,16 @@ class Reinit(Branch):
 
     def check(self) -> None:
         """Refuse an initializer that there is not."""
-        from foundations.errors import unknown
-        from models.initializers import INITIALIZERS
-
-        if self.reinit_model_init is not None and self.reinit_model_init not in INITIALIZERS:
-            raise unknown("initializer", self.reinit_model_init, INITIALIZERS)
+        initializer_versions(self.reinit_model_init)
         self.require_seed("seed")
+
+    def versions(self) -> Mapping[str, Version]:
+        """The version of the other initializer."""
+        return {**super().versions(), **initializer_versions(self.reinit_model_init)}
 
     def recipe(self, parent: TrainDesc) -> TrainDesc:
         """The parent's, with the other initializer."""
-        if self.reinit_model_init is None:
-            return parent
-        return parent.replaced(model_init=self.reinit_model_init)
+        return with_initializer(parent, self.reinit_model_init)
 
     def asks(self, parent: Description) -> tuple[RunRef, ...]:
         """The parent's mask."""
@@ -103,3 +103,19 @@ class Reinit(Branch):
         if self.start_step is not None:
             begin = self.start_step.iterations(per_epoch)
         return first_state(begin, weights, mask, {"scaled": self.scaled})
+
+
+def initializer_versions(name: str | None) -> dict[str, Version]:
+    """The version of an initializer; nothing where none is named.
+
+    Raises:
+        UserError: There is no such initializer.
+    """
+    return {} if name is None else {f"model_init:{name}": INITIALIZERS.version(name)}
+
+
+def with_initializer(recipe: TrainDesc, name: str | None) -> TrainDesc:
+    """The recipe with another initializer; a width that only the one before took goes with it."""
+    if name is None or name == recipe.model.model_init:
+        return recipe
+    return recipe.replaced(model_init=name, init_width=None)

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, ClassVar
 
 from branches.base import Branch, begins, dense_ancestor, recipe_of
 from branches.masks import mask_of, mask_state
-from branches.reinit import Reinit
+from branches.reinit import Reinit, initializer_versions, with_initializer
 from foundations.description import BranchDesc, RunRef
 from foundations.errors import UserError, unknown
 from foundations.steps import Step
-from models.initializers import INITIALIZERS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from foundations.description import Description
+    from foundations.registry import Version
     from pruning.accounting import Counts
     from training.description import TrainDesc
     from training.hparams import TrainingHparams
@@ -58,9 +58,12 @@ class Scratch(Branch):
         """Refuse a budget and an initializer that there are not."""
         if self.budget not in BUDGETS:
             raise unknown("budget", self.budget, BUDGETS)
-        if self.scratch_model_init is not None and self.scratch_model_init not in INITIALIZERS:
-            raise unknown("initializer", self.scratch_model_init, INITIALIZERS)
+        initializer_versions(self.scratch_model_init)
         self.require_seed("seed")
+
+    def versions(self) -> Mapping[str, Version]:
+        """The version of the other initializer."""
+        return {**super().versions(), **initializer_versions(self.scratch_model_init)}
 
     @property
     def start_decides_training(self) -> bool:
@@ -69,9 +72,7 @@ class Scratch(Branch):
 
     def recipe(self, parent: TrainDesc) -> TrainDesc:
         """The parent's, with the other initializer."""
-        if self.scratch_model_init is None:
-            return parent
-        return parent.replaced(model_init=self.scratch_model_init)
+        return with_initializer(parent, self.scratch_model_init)
 
     def asks(self, parent: Description) -> tuple[RunRef, ...]:
         """The parent's mask."""

@@ -10,15 +10,18 @@ import torch
 
 from branches.base import recipe_of
 from branches.reinit import Reinit
+from branches.scratch import Scratch
 from branches.shuffle import Shuffle
 from foundations.errors import UserError
 from foundations.steps import Step
+from models.initializers import INITIALIZERS
 from tests.branches.branched import differing, levels, masked, on, opened
 from tests.branches.runs import STEPS, dense, pruned
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from branches.base import Branch
     from foundations.description import Description
 
 
@@ -86,6 +89,30 @@ def test_another_initializer(tmp_path: Path) -> None:
         assert recipe_of(description).model.model_init == "binary"
     with pytest.raises(UserError, match="Did you mean 'binary'"):
         Reinit(reinit_model_init="binnary")
+
+
+@pytest.mark.parametrize(
+    "branch", [Reinit(reinit_model_init="binary"), Scratch(scratch_model_init="binary")]
+)
+def test_a_width_that_only_the_first_initializer_takes_goes_with_it(branch: Branch) -> None:
+    """So a network of uniform weights can be drawn by any other; by the same, it keeps its own."""
+    uniform = dense(model_init="uniform", init_width=0.05)
+    model = recipe_of(on(pruned(uniform), branch)).model
+    assert (model.model_init, model.init_width) == ("binary", None)
+    same = recipe_of(on(pruned(uniform), Reinit(reinit_model_init="uniform")))
+    assert same.model.init_width == 0.05
+
+
+@pytest.mark.parametrize(
+    "branch", [Reinit(reinit_model_init="binary"), Scratch(scratch_model_init="binary")]
+)
+def test_the_version_of_the_initializer_enters_the_name(
+    branch: Branch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plugin's, too: its digest is its version."""
+    before = branch.canonical()
+    monkeypatch.setitem(INITIALIZERS._versions, "binary", 2)
+    assert branch.canonical() == {**before, "versions": {"model_init:binary": 2}}
 
 
 def test_scaled_to_the_inputs_that_are_left(tmp_path: Path) -> None:
