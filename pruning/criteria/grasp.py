@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from models.build import prunable
 from pruning.criteria.loss import LossCriterion
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from collections.abc import Iterable
+
+    from torch import Tensor, nn
 
     from pruning.criteria.loss import Loss
     from pruning.criteria.passes import Scores
+    from pruning.mask import Mask
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,10 @@ class Grasp(LossCriterion):
     temperature: float = 200.0
     absolute: bool = False
     """Take the absolute value of the average: what changes the gradient's norm least goes."""
+
+    def variables(self, network: nn.Module, mask: Mask) -> Iterable[str]:  # noqa: ARG002 - the interface's
+        """All weights that can be pruned, whatever is cut as one."""
+        return prunable(network)
 
     def scores(self, loss: Loss) -> Scores:
         """See ``LossCriterion``."""

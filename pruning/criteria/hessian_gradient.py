@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING
 from pruning.criteria.loss import LossCriterion
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from torch import nn
+
     from pruning.criteria.loss import Loss
     from pruning.criteria.passes import Scores
+    from pruning.mask import Mask
 
 
 @dataclass(frozen=True)
@@ -20,10 +25,15 @@ class HessianGradient(LossCriterion):
     "A Gradient Flow Framework for Analyzing Network Pruning" (Lubana and Dick 2021): lowest first,
     GraSP; absolute, what preserves the gradient. Examples weigh the same, in whatever batches; in
     the original so do classes, of which it takes equally many examples. GraSP as in ``Grasp`` has
-    an H and a g to each batch, and the other sign.
+    an H and a g to each batch, and the other sign; and here both are by all parameters of the
+    network, biases and norms too, as in the original.
     """
 
     absolute: bool = False
+
+    def variables(self, network: nn.Module, mask: Mask) -> Iterable[str]:  # noqa: ARG002 - the interface's
+        """All parameters."""
+        return (name for name, _ in network.named_parameters())
 
     def scores(self, loss: Loss) -> Scores:
         """See ``LossCriterion``."""

@@ -25,7 +25,7 @@ from pruning.criteria.passes import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from torch import Tensor, nn
 
@@ -43,8 +43,8 @@ class Loss:
     Args:
         network: Called functionally.
         weights: All parameters and buffers by name.
-        variables: The weights that are scored, those pruned already included; what derivatives are
-            taken by. They stand in the place of ``weights`` of their names.
+        variables: What derivatives are taken by: the weights that are scored, and maybe others,
+            those pruned already included. They stand in the place of ``weights`` of their names.
         batches: The examples that are scored on.
         training: The mode of the network.
         temperature: What logits are divided by.
@@ -61,7 +61,7 @@ class Loss:
 
     @property
     def scored(self) -> Scores:
-        """The values of the weights that are scored."""
+        """The values of the variables."""
         return {name: variable.detach() for name, variable in self.variables.items()}
 
     def at(
@@ -118,6 +118,10 @@ class LossCriterion(ABC):
     def scores(self, loss: Loss) -> Scores:
         """A score for each entry of ``loss.variables``."""
 
+    def variables(self, network: nn.Module, mask: Mask) -> Iterable[str]:  # noqa: ARG002 - for those that look further
+        """The names of what derivatives are taken by: the weights that are scored, at least."""
+        return mask
+
     def __call__(
         self,
         network: nn.Module,
@@ -131,7 +135,7 @@ class LossCriterion(ABC):
         loss = Loss(
             network=network,
             weights=computed,
-            variables=leaves(computed, mask),
+            variables=leaves(computed, self.variables(network, mask)),
             batches=required(data, type(self).__name__).batches(self.examples),
             training=self.training,
             temperature=self.temperature,
@@ -139,7 +143,8 @@ class LossCriterion(ABC):
         )
         device = device_of(weights)
         dtype = torch.float32 if device.type == "mps" else None  # which has no float64
-        return {name: score.to(device, dtype) for name, score in self.scores(loss).items()}
+        scores = self.scores(loss)
+        return {name: scores[name].to(device, dtype) for name in mask}
 
 
 def _in_precision(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 import torch
 
 from pruning.criteria import Examples as Asked
 from pruning.criteria.grasp import Grasp
 from pruning.criteria.hessian_gradient import HessianGradient
+from pruning.mask import Mask
 from tests.pruning.criteria.reference import Slow
 from tests.pruning.networks import (
     CONV_NAMES,
@@ -20,15 +23,23 @@ from tests.pruning.networks import (
     partly,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 ASKED = Asked(per_class=3)
 NETWORK, DENSE = conv_net(torch.float64)
 MASK = partly(DENSE, CONV_NAMES)
 WEIGHTS = MASK.apply(DENSE)
 
 
-def expected(data: Batches, *, training: bool, temperature: float) -> Weights:
+EVERYTHING = [name for name, _ in NETWORK.named_parameters()]
+
+
+def expected(
+    data: Batches, *, training: bool, temperature: float, by: Sequence[str] = CONV_NAMES
+) -> Weights:
     """The product w Hg, with g by differences and H by torch, entry by entry."""
-    slow = Slow(NETWORK, WEIGHTS, CONV_NAMES, training, temperature)
+    slow = Slow(NETWORK, WEIGHTS, by, training, temperature)
     product = slow.hessian(data) @ slow.flat(slow.slope(data))
     return slow.unflattened(slow.flat(WEIGHTS) * product)
 
@@ -45,11 +56,22 @@ def close(found: Weights, wanted: Weights) -> None:
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("temperature", [1.0, 200.0])
 def test_hessian_times_gradient(sizes: list[int], training: bool, temperature: float) -> None:  # noqa: FBT001 - pytest passes it
-    """One gradient and one Hessian of all examples, in whatever batches."""
+    """One gradient and one Hessian of all examples and parameters, in whatever batches."""
     data = batches(sizes, CONV_SHAPE, torch.float64)
     criterion = HessianGradient(ASKED, training, temperature)
     scores = criterion(NETWORK, WEIGHTS, MASK, Examples(data, CONV_SHAPE), (0, 0))
-    close(scores, expected(data, training=training, temperature=temperature))
+    wanted = expected(data, training=training, temperature=temperature, by=EVERYTHING)
+    close(scores, {name: wanted[name] for name in MASK})
+
+
+@pytest.mark.parametrize("kind", [HessianGradient, Grasp])
+def test_what_is_scored_does_not_change_the_gradient(kind: type[Grasp | HessianGradient]) -> None:
+    """Scores of some layers are what they are among those of all: g is of the whole network."""
+    data = Examples(batches([6, 3], CONV_SHAPE, torch.float64), CONV_SHAPE)
+    some = Mask({name: MASK[name] for name in CONV_NAMES[:1]})
+    one, every = (kind(ASKED)(NETWORK, WEIGHTS, mask, data, (0, 0)) for mask in (some, MASK))
+    assert list(one) == list(some)
+    assert all(torch.equal(one[name], every[name]) for name in some)
 
 
 @pytest.mark.parametrize("training", [False, True])
