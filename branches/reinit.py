@@ -64,8 +64,10 @@ class Reinit(Branch):
         return (mask_state(parent),)
 
     def begins(self, parent: Description) -> Step:
-        """At ``start_step``, or where the parent did."""
-        return begins(parent) if self.start_step is None else self.start_step
+        """At ``start_step``, or where the parent did; imported weights did not begin late here."""
+        if self.start_step is not None:
+            return self.start_step
+        return begins(parent) if isinstance(parent, BranchDesc) else Step()
 
     def origin(self, parent: Description) -> RunRef:
         """The same draw for the dense network that the parent came from.
@@ -79,13 +81,13 @@ class Reinit(Branch):
                 "it: make that mask on the run before (shuffle, layer_matched), and reinit that."
             )
         initializer = self.recipe(recipe_of(parent)).model.model_init
-        dense = replace(self, reinit_model_init=initializer, start_step=None)
-        root = dense_ancestor(parent)
-        return RunRef(BranchDesc(parent=root, branch=dense), step=begins(root))
+        draw = replace(self, reinit_model_init=initializer, start_step=None)
+        dense = BranchDesc(parent=dense_ancestor(parent), branch=draw)
+        return RunRef(dense, step=begins(dense))
 
     def start(
         self,
-        parent: Description,  # noqa: ARG002 - the interface's
+        parent: Description,
         states: Sequence[State],
         setting: Setting,
     ) -> Start:
@@ -98,10 +100,7 @@ class Reinit(Branch):
         weights = setting.initialization(key(seed, "reinitialize"))
         if self.scaled and mask is not None:
             weights = scaled_to_survivors(weights, mask)
-        per_epoch = setting.iterations_per_epoch
-        begin = states[0].iteration
-        if self.start_step is not None:
-            begin = self.start_step.iterations(per_epoch)
+        begin = self.begins(parent).iterations(setting.iterations_per_epoch)
         return first_state(begin, weights, mask, {"scaled": self.scaled})
 
 

@@ -20,6 +20,7 @@ from foundations.run_directory import Fact, RunState
 from foundations.steps import Step
 from platforms import threads
 from pruning.alarms import alarms
+from training.imported import ImportDesc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -365,5 +366,15 @@ class _Work:
                 raise UserError(
                     f"{self.directory.name} has no state at {step}: it goes from "
                     f"{Step.at(begin, per_epoch)} to {Step.at(end, per_epoch)} "
-                    f"({per_epoch} iterations an epoch)."
+                    f"({per_epoch} iterations an epoch).{_hint(self.job.description)}"
                 )
+
+
+def _hint(description: Description) -> str:
+    """What to do where a run has no state because it was imported at a later step."""
+    if not isinstance(description, ImportDesc):
+        return ""
+    return (
+        f" It was imported at {description.step}: name that step, such as by --prune_step and "
+        "--state_step, or by --rewinding_steps or --rewind=learning_rate."
+    )

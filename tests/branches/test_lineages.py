@@ -144,7 +144,12 @@ ORIGINS: dict[str, tuple[Description, Step, RunRef]] = {
     "imported, reinitialized": (
         on(pruned(IMPORTED, prune_step="12it", state_step="12it"), Reinit()),
         Step(),
-        RunRef(_redrawn(IMPORTED), step=END),
+        RunRef(_redrawn(IMPORTED), step=Step()),
+    ),
+    "imported, dense, reinitialized": (
+        on(IMPORTED, Reinit()),
+        Step(),
+        RunRef(on(IMPORTED, Reinit()), step=Step()),
     ),
 }
 

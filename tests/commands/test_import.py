@@ -114,6 +114,31 @@ def test_a_branch_of_it(cli: Cli, weights: Path, network: LeNet) -> None:
         assert (pruned.steps[0] == pruned.steps[-1]) == (start == "--start_step=2ep")
 
 
+def test_branches_of_branches_of_it(cli: Cli, weights: Path, network: LeNet) -> None:
+    """What can go back no further than to the imported weights; new weights are trained whole."""
+    name = _imported(cli, weights)
+    own = network.state_dict()
+    at_end = ("--prune_step=2ep", "--state_step=2ep")
+    made = {"oneshot": (name, "oneshot", *at_end), "level": (name, "lottery_rewind")}
+    made["level"] += ("--rewind=learning_rate",)
+    runs = {}
+    for what, words in made.items():
+        told = cli("branch", *words, "--threads=1", "--quiet")
+        assert told.code == 0, told.err
+        runs[what] = told.rows[-2][0]
+        shuffled = cli("branch", runs[what], "shuffle", "--threads=1", "--quiet")
+        run = open_prune.open_run(shuffled.rows[-2][0])
+        assert all(
+            torch.equal(run.weights("0ep")[n][keep], own[n][keep]) for n, keep in run.mask().items()
+        )
+    for parent in (name, runs["oneshot"]):
+        drawn = cli("branch", parent, "reinit", "--threads=1", "--quiet").rows[-2][0]
+        assert list(map(str, open_prune.open_run(drawn).steps)) == ["0ep", "2ep"]
+    told = cli("branch", name, "lottery_rewind", "--threads=1")
+    assert told.code == 2
+    assert "or by --rewinding_steps or --rewind=learning_rate." in told.err
+
+
 def test_a_state_before_there_is_none(cli: Cli, root: Path, weights: Path) -> None:
     """The message says from where on there are some, and nothing is left of the branch."""
     name = _imported(cli, weights)
@@ -122,6 +147,7 @@ def test_a_state_before_there_is_none(cli: Cli, root: Path, weights: Path) -> No
     told = cli("branch", name, "oneshot", "--threads=1")
     assert told.code == 2
     assert f"{name} has no state at 0ep: it goes from 2ep to 2ep" in told.err
+    assert "It was imported at 2ep: name that step, such as by --prune_step and" in told.err
     assert {p: p.stat().st_mtime_ns for p in root.glob("*/*/*") if p.is_file()} == before
 
 
