@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from foundations.errors import unknown
-from models.gates import gate_name, gated
+from models.gates import GATE, gate_name, gated
 from models.wiring import wiring
-from pruning.mask import GATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -152,6 +152,12 @@ class PruningHparams(Hparams):
     stat_beta: float = 1.0
     """Its beta."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.prune_fractions:  # one meaning, one name: they say how much, and in how many rounds
+            object.__setattr__(self, "prune_fraction", type(self).prune_fraction)
+            object.__setattr__(self, "prune_iterations", type(self).prune_iterations)
+
     def check(self) -> None:
         """Refuse what is unknown, out of range, or belongs to another choice."""
         parse_strategy(self.strategy)
@@ -176,9 +182,10 @@ class PruningHparams(Hparams):
             for field, registry in _CHOICES.items()
             if (name := getattr(self, field))
         }
-        if self.reduction is not None:
-            named[f"reduction:{self.reduction}"] = REDUCTIONS.version(self.reduction)
-        return parse_strategy(self.strategy).versions | named
+        strategy = parse_strategy(self.strategy)
+        if (reduction := self.reduction or strategy.reduction) is not None:
+            named[f"reduction:{reduction}"] = REDUCTIONS.version(reduction)
+        return {**super().versions(), **strategy.versions, **named}
 
     def _check_units(self) -> None:
         pairs = {

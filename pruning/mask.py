@@ -12,14 +12,12 @@ import numpy as np
 import torch
 
 from foundations.errors import DamageError, UserError, unknown
+from models.gates import GATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from torch import Tensor
-
-GATE = "gate:"
-"""How the name of a gate begins: a multiplier of ones on an activation, no parameter."""
 
 FORMAT = "open_prune mask 1"
 """What a packed mask says it is; bits are packed lowest first, in the order of flat indices."""

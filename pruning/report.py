@@ -34,7 +34,7 @@ class SparsityReport(TypedDict):
 
 def sparsity_report(mask: Mask) -> SparsityReport:
     """Counts of each layer and of all."""
-    from pruning.mask import GATE
+    from models.gates import GATE
 
     weights = mask.weights
     report: SparsityReport = {

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from foundations.errors import UserError
+from models.gates import GATE
 from models.graph.labels import labels
 from pruning.allocations.groups import same_fraction
-from pruning.mask import GATE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

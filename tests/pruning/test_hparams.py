@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from foundations.errors import UserError
+from pruning.choices import REDUCTIONS
 from pruning.hparams import PruningHparams
 
 
@@ -38,3 +39,22 @@ def test_what_belongs_together_is_taken(settings: dict[str, Any]) -> None:
     assert PruningHparams(**settings).canonical() == {
         name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()
     }
+
+
+def test_a_list_of_fractions_is_one_run_however_it_is_spelled() -> None:
+    """Its last is the fraction and its length the rounds, whether they are said again or not."""
+    short = PruningHparams(schedule="explicit", prune_fractions=(0.5, 0.75))
+    long = PruningHparams(
+        schedule="explicit", prune_fractions=(0.5, 0.75), prune_fraction=0.75, prune_iterations=2
+    )
+    assert long.canonical() == short.canonical()
+    assert long == short
+
+
+@pytest.mark.parametrize("settings", [{"strategy": "wg"}, {"reduction": "sum"}])
+def test_the_version_of_the_reduction_enters_the_name(
+    settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the one that is asked for, or that the strategy stands for."""
+    monkeypatch.setitem(REDUCTIONS._versions, "sum", 2)
+    assert PruningHparams(**settings).canonical()["versions"] == {"reduction:sum": 2}
