@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from branches.base import Branch, begins, origin
+from branches.base import Branch, begins, origin, pruning_of
 from branches.masks import first_state, granularity_of, mask_of, mask_state
 from foundations.errors import unknown
 
@@ -35,7 +35,7 @@ class Shuffle(Branch):
 
     shuffle: str = "layerwise"
     """How: layerwise (each layer keeps its count), global (over all layers) or even (every layer
-    keeps the same fraction)."""
+    keeps the same fraction). Layers that the parent's pruning ignored stay as they are."""
 
     seed: int | None = None
     """The seed of the shuffle; by default the replicate."""
@@ -69,6 +69,8 @@ class Shuffle(Branch):
 
         seed = setting.replicate if self.seed is None else self.seed
         shuffled, granularity = mask_of(states[0], self.kind), granularity_of(parent, setting)
-        mask = shuffle_units(shuffled, granularity, seed, how=self.shuffle)
+        made = pruning_of(parent)
+        ignored = () if made is None else made.layers_to_ignore
+        mask = shuffle_units(shuffled, granularity, seed, how=self.shuffle, ignored=ignored)
         facts = {"shuffle": self.shuffle}
         return first_state(states[0].iteration, states[1].weights, mask, facts)

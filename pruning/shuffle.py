@@ -11,10 +11,11 @@ from foundations.errors import UserError
 from foundations.registry import Registry
 from pruning.counts import apportioned
 from pruning.gating import gates_of
+from pruning.layers import begins
 from pruning.mask import Mask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from torch import Tensor
 
@@ -74,6 +75,7 @@ def shuffle_units(
     *,
     how: str = "layerwise",
     within: Mask | None = None,
+    ignored: Collection[str] = (),
 ) -> Mask:
     """The mask with what is kept or cut as one permuted as one; biases and norms follow.
 
@@ -83,6 +85,8 @@ def shuffle_units(
         seed: Decides the permutations.
         how: One of ``SHUFFLES``.
         within: What was kept before, for ``layerwise`` alone: see ``shuffle_layerwise``.
+        ignored: The beginnings of the names of layers that were not to be pruned: they are what
+            they were, where layers exchange what they keep.
 
     Raises:
         UserError: The mask cuts something else than units of this granularity, or a shuffle would
@@ -105,7 +109,9 @@ def shuffle_units(
     if within is not None:
         shuffled = shuffle_layerwise(units, seed, within=granularity.units(whole))
     else:
-        shuffled = SHUFFLES[how](units, seed)
+        open_to_all = {n: u for n, u in units.items() if not any(begins(n, i) for i in ignored)}
+        chosen = units if how == "layerwise" else Mask(open_to_all)
+        shuffled = Mask({**units, **SHUFFLES[how](chosen, seed)})
     return granularity.mask(shuffled, whole)
 
 

@@ -85,6 +85,15 @@ def test_what_each_way_keeps(tmp_path: Path) -> None:
     assert abs(masks["global"]["fc.weight"].kept - 16) < 15  # four standard deviations
 
 
+@pytest.mark.parametrize("how", ["global", "even"])
+def test_layers_that_were_not_to_be_pruned_stay_whole(how: str, tmp_path: Path) -> None:
+    """Others do not get what they keep, nor lose what they have."""
+    parent = pruned(layers_to_ignore=("fc.weight",))
+    layers = opened(tmp_path / "a", on(parent, Shuffle(shuffle=how))).mask().layers
+    assert layers == opened(tmp_path / "a", parent).mask().layers
+    assert layers["fc.weight"] == (80, 80)
+
+
 def test_it_trains_as_the_parent_was_trained(tmp_path: Path) -> None:
     """By the same order and learning rates: on the dense parent's mask, the parent again."""
     whole = pruned(dense(**DECAYED), prune_fraction=0.0)
