@@ -93,26 +93,34 @@ def shuffle_units(
             break what the granularity promises.
     """
     units = granularity.units(mask)
+    primary = {*mask.weights, *gates_of(mask)}
+    device = next(iter(mask.values())).device
+    whole = Mask.dense(mask, primary) if within is None else within.to(device)
+    _check_units(mask, granularity, units, whole)
+    if within is not None:
+        shuffled = shuffle_layerwise(units, seed, within=granularity.units(whole))
+    else:
+        chosen = units if how == "layerwise" else _without(units, ignored)
+        shuffled = Mask({**units, **SHUFFLES[how](chosen, seed)})
+    return granularity.mask(shuffled, whole)
+
+
+def _check_units(mask: Mask, granularity: Granularity, units: Mask, whole: Mask) -> None:
+    """Refuse a mask that is not what its units make of the whole, and one of neighbours."""
     if granularity.goal(units) is not None:
         raise UserError(
             "A mask of which every few neighbours keep as many cannot be shuffled: it would not be "
             "one any more. Prune with --strategy=random --granularity=n_m."
         )
-    primary = {*mask.weights, *gates_of(mask)}
-    device = next(iter(mask.values())).device
-    whole = Mask.dense(mask, primary) if within is None else within.to(device)
     if granularity.mask(units, whole) != mask:
         raise UserError(
             "The mask does not keep or cut what --granularity names as one: it was pruned in more "
             "ways than one, and there is no saying what is to be shuffled."
         )
-    if within is not None:
-        shuffled = shuffle_layerwise(units, seed, within=granularity.units(whole))
-    else:
-        open_to_all = {n: u for n, u in units.items() if not any(begins(n, i) for i in ignored)}
-        chosen = units if how == "layerwise" else Mask(open_to_all)
-        shuffled = Mask({**units, **SHUFFLES[how](chosen, seed)})
-    return granularity.mask(shuffled, whole)
+
+
+def _without(units: Mask, ignored: Collection[str]) -> Mask:
+    return Mask({n: units[n] for n in units if not any(begins(n, layer) for layer in ignored)})
 
 
 SHUFFLES: Registry[Callable[[Mask, int], Mask]] = Registry(
