@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, ClassVar, Self, cast
 
 from branches import KINDS
 from foundations.description import BranchDesc, BranchHparams, Description, RunRef, decode
+from foundations.errors import UserError
 from foundations.run_directory import Fact
 from foundations.steps import Step
 from training.description import TrainDesc
 from training.imported import ImportDesc
+from training.overrides import Restating
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -188,6 +190,27 @@ def recipe_in(directory: RunDirectory, description: Description) -> TrainDesc:
         return recipe
     written = cast("TrainDesc", decode(start.get("recipe"), KINDS))
     return replace(recipe, training=written.training)
+
+
+def check_length(description: Description) -> None:
+    """Refuse a branch that would take the length of its training from a run that has none to give.
+
+    What such a run says of itself is not what its start has made of it, so the branch would train
+    for another time than its parent, without a word.
+
+    Raises:
+        UserError: Names the parent, and what can be done.
+    """
+    if not isinstance(description, BranchDesc) or not start_decides_training(description.parent):
+        return
+    branch = branch_of(description)
+    stated = isinstance(branch, Restating) and "training_steps" in branch.given()
+    if not branch.start_decides_training and not stated:
+        raise UserError(
+            f"How long {description.parent.name} trains is known from its start alone, so "
+            f"{branch.kind} cannot take it over. Branches that state --..._training_steps can grow "
+            "on it (finetune, retrain, distill), and so can scratch."
+        )
 
 
 def recipe_of(description: Description) -> TrainDesc:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from branches.base import begins, pruning_of
-from foundations.description import RunRef
+from foundations.description import BranchDesc, RunRef
 from foundations.errors import UserError
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from branches.base import Branch
     from foundations.description import Description
     from foundations.hparams import Json
     from pruning.granularity import Granularity
@@ -31,6 +32,22 @@ def mask_state(description: Description) -> RunRef:
 def first(run: RunRef) -> RunRef:
     """The first state of the run, unless the step is given."""
     return run if run.step is not None else replace(run, step=begins(run.description))
+
+
+def refuse_the_same_draw(branch: Branch, parent: Description) -> None:
+    """Refuse a branch that would draw what its parent, one of the same kind, has drawn.
+
+    Raises:
+        UserError: Both have the same seed.
+    """
+    before = parent.branch if isinstance(parent, BranchDesc) else None
+    if before is None or before.kind != branch.kind:
+        return
+    if vars(before)["seed"] == vars(branch)["seed"]:
+        raise UserError(
+            f"{branch.kind} of a {branch.kind} with the same seed repeats its draw. "
+            "Give it another one: --seed."
+        )
 
 
 def mask_of(state: State, kind: str, whose: str = "its parent") -> Mask:

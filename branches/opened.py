@@ -84,9 +84,7 @@ class Run:
     @property
     def steps(self) -> list[Step]:
         """The steps whose states are there."""
-        from training.saving import available
-
-        return sorted(available(self.directory), key=lambda step: (step.epoch, step.iteration))
+        return sorted(self.directory.available(), key=lambda step: (step.epoch, step.iteration))
 
     def weights(self, step: Step | str | None = None) -> dict[str, Tensor]:
         """Parameters and buffers by name, on the CPU, at a step or in the end."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from branches.base import Branch, begins, dense_ancestor, recipe_of
-from branches.masks import first_state, mask_state
+from branches.masks import first_state, mask_state, refuse_the_same_draw
 from foundations.description import BranchDesc, RunRef
 from foundations.errors import UserError
 from foundations.hparams import optional_step_field
@@ -61,6 +61,7 @@ class Reinit(Branch):
 
     def asks(self, parent: Description) -> tuple[RunRef, ...]:
         """The parent's mask."""
+        refuse_the_same_draw(self, parent)
         return (mask_state(parent),)
 
     def begins(self, parent: Description) -> Step:

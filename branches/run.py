@@ -12,7 +12,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from branches import KINDS
-from branches.base import begins, branch_of, recipe_in, recipe_of, start_decides_training
+from branches.base import (
+    begins,
+    branch_of,
+    check_length,
+    recipe_in,
+    recipe_of,
+    start_decides_training,
+)
 from foundations.description import BranchDesc, Description, RunRef
 from foundations.errors import DamageError, InterruptedRunError, RunFailedError, UserError
 from foundations.plugins import blame
@@ -94,6 +101,7 @@ def _recipe(job: Job, context: Context) -> TrainDesc:
 
 def _ensure(job: Job, context: Context, steps: Sequence[Step], *, whole: bool) -> RunDirectory:
     """Have a run's states at ``steps``, and with ``whole`` its end too."""
+    check_length(job.description)
     directory = context.store.run(job.description, job.replicate)
     context.platform.writable_root()
     was_there = directory.path.exists()
@@ -128,7 +136,7 @@ def is_there(directory: RunDirectory, steps: Sequence[Step], *, whole: bool) -> 
     if start is None or (whole and directory.state is not RunState.DONE):
         return False
     per_epoch = start["iterations_per_epoch"]
-    saved = {*directory.states(), *directory.states(replayed=True)}
+    saved = directory.available()
     return all(Step.at(step.iterations(per_epoch), per_epoch) in saved for step in steps)
 
 
@@ -335,10 +343,9 @@ class _Work:
 
     def _replay(self, start: Start, wanted: list[int], session: Session) -> None:
         from training.replaying import replay
-        from training.saving import available
 
         per_epoch = self.setting.iterations_per_epoch
-        saved = {step.iterations(per_epoch) for step in available(self.directory)}
+        saved = {step.iterations(per_epoch) for step in self.directory.available()}
         if missing := [at for at in wanted if at not in saved]:
             replay(
                 self.directory,

@@ -6,19 +6,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from branches.base import Branch, begins, origin, pruning_of
-from branches.masks import first_state, granularity_of, mask_of, mask_state
+from branches.masks import (
+    first_state,
+    granularity_of,
+    mask_of,
+    mask_state,
+    refuse_the_same_draw,
+)
 from foundations.errors import unknown
+from pruning.choices import SHUFFLES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from foundations.description import Description, RunRef
+    from foundations.registry import Version
     from foundations.steps import Step
     from training.setting import Setting
     from training.start import Start
     from training.state import State
-
-HOW = ("layerwise", "global", "even")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +48,17 @@ class Shuffle(Branch):
 
     def check(self) -> None:
         """Refuse a way to shuffle that there is not."""
-        if self.shuffle not in HOW:
-            raise unknown("way to shuffle", self.shuffle, HOW)
+        if self.shuffle not in SHUFFLES:
+            raise unknown(SHUFFLES.what, self.shuffle, SHUFFLES)
         self.require_seed("seed")
+
+    def versions(self) -> dict[str, Version]:
+        """The version of the way to shuffle."""
+        return {**super().versions(), f"shuffle:{self.shuffle}": SHUFFLES.version(self.shuffle)}
 
     def asks(self, parent: Description) -> tuple[RunRef, ...]:
         """The parent's mask, and the dense weights it was put on."""
+        refuse_the_same_draw(self, parent)
         return (mask_state(parent), origin(parent))
 
     def begins(self, parent: Description) -> Step:

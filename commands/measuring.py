@@ -104,11 +104,9 @@ class Measuring:
     @property
     def _step(self) -> Step:
         """The step that the flags name; the last that there is a state of."""
-        from training.saving import available
-
         if self.flags.state_step is not None:
             return self.flags.state_step
-        steps = available(self.run)
+        steps = self.run.available()
         if not steps:
             raise UserError(
                 f"{self.run.path} has no state yet. --state_step=0ep has its first one made."

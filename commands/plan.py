@@ -58,12 +58,13 @@ def _add(goal: Goal, goals: dict[tuple[str, int], Goal], store: Store) -> None:
 
 
 def _needed(goal: Goal, store: Store) -> Iterator[Goal]:
-    """What is wanted of the runs that a run begins from, unless it has begun."""
+    """What is wanted of the runs that a run begins from, unless it has begun, or all along."""
     directory = store.run(goal.description, goal.replicate)
     begun = directory.path.is_dir() and directory.fact(Fact.START) is not None
-    if isinstance(goal.description, BranchDesc) and not begun:
-        for ref in branch_of(goal.description).asks(goal.description.parent):
-            yield _asked(ref, goal.replicate, store)
+    if isinstance(goal.description, BranchDesc):
+        branch, parent = branch_of(goal.description), goal.description.parent
+        needed = branch.companions(parent) if begun else branch.asks(parent)
+        yield from (_asked(ref, goal.replicate, store) for ref in needed)
 
 
 def _asked(ref: RunRef, replicate: int, store: Store) -> Goal:

@@ -236,6 +236,10 @@ class RunDirectory:
         """The steps of the states that are saved, in order."""
         return states.saved_steps(self._states(replayed))
 
+    def available(self) -> set[Step]:
+        """The steps whose states can be loaded, saved as the run trained or made again."""
+        return {*self.states(), *self.states(replayed=True)}
+
     def save_state(
         self,
         step: Step,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from pruning.allocations import Allocation, Counting
     from pruning.granularity import Granularity
+    from pruning.mask import Mask
     from pruning.schedule import Schedule
     from pruning.selection import Selection
     from pruning.subject import Subject
@@ -86,6 +87,16 @@ SCHEDULES: Registry[Choice[Schedule]] = Registry(
     },
 )
 """How much is kept after each round."""
+
+SHUFFLES: Registry[Callable[[Mask, int], Mask]] = Registry(
+    "way to shuffle",
+    {
+        "layerwise": "pruning.shuffle:shuffle_layerwise",
+        "global": "pruning.shuffle:shuffle_globally",
+        "even": "pruning.shuffle:shuffle_evenly",
+    },
+)
+"""From a mask of units and a seed to another mask of the same count."""
 
 SELECTIONS: Registry[Choice[Selection]] = Registry(
     "selection",

@@ -36,10 +36,10 @@ _CHOICES: dict[str, Registry[Any]] = {
 }
 
 
-_BELONGS = {"coupling": "channels", "block_shape": "blocks", "n_m": "n_m"}
-"""Which granularity each of these is for; one of a user's own may use them too."""
+_BELONGS = {"coupling": ("channels", "nodes"), "block_shape": ("blocks",), "n_m": ("n_m",)}
+"""Which granularities each of these is for; one of a user's own may use them too."""
 
-_PLAIN = ("weights", "kernels", "nodes", "gates")
+_OWN = ("weights", "kernels", "channels", "nodes", "gates", "blocks", "n_m")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,12 +196,12 @@ class PruningHparams(Hparams):
             sizes = getattr(self, field)
             self.require(len(sizes) == 2 and all(size >= 1 for size in sizes), field, allowed)
         self.require(self.n_m[0] <= self.n_m[1], "n_m", pairs["n_m"])
-        for field, granularity in _BELONGS.items():
+        for field, granularities in _BELONGS.items():
             self.require(
-                self.granularity not in {*_BELONGS.values(), *_PLAIN} - {granularity}
+                self.granularity not in {*_OWN} - {*granularities}
                 or getattr(self, field) == getattr(PruningHparams, field),
                 field,
-                f"it belongs to --granularity={granularity}",
+                f"it belongs to --granularity={' or '.join(granularities)}",
             )
 
     def _check_layers(self) -> None:

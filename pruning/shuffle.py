@@ -8,14 +8,14 @@ import torch
 
 from foundations.draws import generator
 from foundations.errors import UserError
-from foundations.registry import Registry
+from pruning.choices import SHUFFLES
 from pruning.counts import apportioned
 from pruning.gating import gates_of
 from pruning.layers import begins
 from pruning.mask import Mask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
     from torch import Tensor
 
@@ -121,10 +121,3 @@ def _check_units(mask: Mask, granularity: Granularity, units: Mask, whole: Mask)
 
 def _without(units: Mask, ignored: Collection[str]) -> Mask:
     return Mask({n: units[n] for n in units if not any(begins(n, layer) for layer in ignored)})
-
-
-SHUFFLES: Registry[Callable[[Mask, int], Mask]] = Registry(
-    "way to shuffle",
-    {"layerwise": shuffle_layerwise, "global": shuffle_globally, "even": shuffle_evenly},
-)
-"""What ``--shuffle`` can be: from a mask and a seed to a mask of the same count."""

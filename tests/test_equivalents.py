@@ -45,7 +45,9 @@ PREFIXES = {"finetune": "finetune", "--finetune": "finetune", "distill": "distil
 
 def rows(table: str) -> list[tuple[str, str | None]]:
     """The commands of a table, and the name that later rows have for the run."""
-    found = re.findall(r"\| `python open_prune\.py ([^`]*)`(?: \*makes (\w+)\*)? \|$", table, re.M)
+    found = re.findall(
+        r"\| `python open_prune\.py ([^`]*)`(?: \*makes (\w+)\*)? \|$", table, re.MULTILINE
+    )
     lines = [line for line in table.splitlines() if line.startswith("| ")]
     assert len(found) == len(lines) - 1, "a row without a command"
     return [(command, name or None) for command, name in found]

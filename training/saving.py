@@ -37,11 +37,6 @@ def load(directory: RunDirectory, step: Step, iteration: int) -> State:
     return from_saved(directory.load_state(step, replayed=replayed), iteration)
 
 
-def available(directory: RunDirectory) -> set[Step]:
-    """The steps whose states can be loaded."""
-    return {*directory.states(), *directory.states(replayed=True)}
-
-
 def from_saved(saved: SavedState, iteration: int) -> State:
     """The state that was saved, with a fresh optimizer."""
     mask = None if saved.mask is None else unpack(saved.mask.tensors, saved.mask.metadata)

@@ -8,7 +8,10 @@ import pytest
 import torch
 
 from branches.finetune import Finetune
+from branches.lottery_rewind import LotteryRewind
+from branches.oneshot import Oneshot
 from branches.opened import Run
+from branches.reinit import Reinit
 from branches.run import Job, state_of
 from branches.scratch import Scratch
 from branches.shuffle import Shuffle
@@ -24,6 +27,7 @@ from training.hparams import TrainingHparams
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from branches.base import Branch
     from foundations.description import Description
 
 MODEL = "cifar_resnet_8_4"
@@ -179,6 +183,15 @@ def test_branches_grow_on_the_longer_trainings_end(begun: bool, tmp_path: Path) 
     assert end > STEPS
     assert source.steps[-1].iterations(PER_EPOCH) == end
     assert all(torch.equal(found.weights("0ep")[n], v) for n, v in source.weights().items())
+
+
+@pytest.mark.parametrize("branch", [Shuffle(), Reinit(seed=5), Oneshot(), LotteryRewind()])
+def test_a_length_that_is_not_known_is_not_taken_over(branch: Branch, tmp_path: Path) -> None:
+    """A branch would else train for the nominal length, another one than its parent's."""
+    longer = BranchDesc(parent=_scratch(_quarter(), budget="flops", plain=True), branch=branch)
+    with pytest.raises(UserError, match=r"How long scratch_.* trains is known from its start alone"):
+        run(tmp_path / "a", longer)
+    assert not list((tmp_path / "a").glob(f"{branch.kind}_*"))
 
 
 def test_a_plan_says_that_the_whole_is_needed(tmp_path: Path) -> None:

@@ -192,3 +192,12 @@ def test_a_oneshot_of_other_runs_is_shuffled_on_their_weights(tmp_path: Path) ->
     run(tmp_path / "b", dense(lr=0.05), options(weight_save_steps="4it"), 2)
     weights = opened(tmp_path / "b", dense(lr=0.05), 2).weights("4it")
     assert differing(found.weights("0ep"), masked(weights, found.mask())) == []
+
+
+@pytest.mark.parametrize("kind", [Shuffle, Reinit])
+def test_the_same_draw_again_is_refused(kind: type[Shuffle | Reinit], tmp_path: Path) -> None:
+    """It would be the parent's, or undo and redo it, under another name; another seed is fine."""
+    once = on(pruned(), kind())
+    with pytest.raises(UserError, match="with the same seed repeats its draw"):
+        run(tmp_path / "a", on(once, kind()))
+    run(tmp_path / "a", on(once, kind(seed=77)))

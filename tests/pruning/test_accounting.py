@@ -17,7 +17,6 @@ from models.build import prunable
 from models.gates import GATE, gate_tensors, gated
 from models.hparams import ModelHparams
 from models.wiring import wiring
-from pruning import mask as masks
 from pruning.accounting import account
 from pruning.mask import Mask
 from tests.models.graphs import NETWORKS, SHAPE
@@ -248,8 +247,3 @@ def test_a_mask_of_another_network(name: str, shape: tuple[int, ...]) -> None:
     """Names and shapes are compared, of gates too."""
     with pytest.raises(UserError, match="mask of another network"):
         account(NETWORKS["option_b"](), SHAPE, Mask({name: torch.ones(shape) > 0}))
-
-
-def test_gates_have_one_name() -> None:
-    """Masks and networks call them alike."""
-    assert masks.GATE == GATE

@@ -13,7 +13,7 @@ from pruning.hparams import PruningHparams
     ("settings", "field"),
     [
         ({"coupling": "inner"}, "coupling"),
-        ({"granularity": "nodes", "coupling": "independent"}, "coupling"),
+        ({"granularity": "gates", "coupling": "independent"}, "coupling"),
         ({"block_shape": (2, 2)}, "block_shape"),
         ({"granularity": "channels", "n_m": (1, 4)}, "n_m"),
     ],
@@ -30,6 +30,7 @@ def test_what_belongs_to_another_granularity_is_refused(
     "settings",
     [
         {"granularity": "channels", "coupling": "inner"},
+        {"granularity": "nodes", "coupling": "inner"},
         {"granularity": "blocks", "block_shape": (2, 2)},
         {"granularity": "n_m", "n_m": (1, 4)},
     ],

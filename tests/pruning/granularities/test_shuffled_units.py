@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from foundations.errors import UserError
+from pruning.choices import SHUFFLES
 from pruning.mask import Mask
 from pruning.prune import prune
-from pruning.shuffle import SHUFFLES, shuffle_layerwise, shuffle_units
+from pruning.shuffle import shuffle_layerwise, shuffle_units
 from tests.pruning.granularities.examples import granularity_of, made, pruned, subject_of
 
 
