@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
-from foundations.errors import unknown
+from foundations.errors import UserError, unknown
 from models.gates import gate_tensors
 from pruning.allocations import Counting
 from pruning.allocations.together import Global
@@ -120,6 +120,7 @@ def prune(
     start.check({name: tuple(weight.shape) for name, weight in weights.items()} | _gates(start))
     start = start.to(next(iter(weights.values())).device)
     before = _eligible(method, start)
+    _refuse_all_ignored(before, hparams)
     goal = _goal(method, hparams, before)
     network = _with_gates(subject, {**start, **method.granularity.units(start)})
     masks = list(rounds(method, network, weights, start, goal, data=data, seed=seed))
@@ -139,6 +140,15 @@ def prune(
         "sparsity": sparsity_report(masks[-1]),
     }
     return Pruned(masks[-1], report)
+
+
+def _refuse_all_ignored(units: Mask, hparams: PruningHparams) -> None:
+    """A run that is called pruned and is dense is a mistake nobody would see."""
+    if hparams.layers_to_ignore and not units.total:
+        ignored = ",".join(hparams.layers_to_ignore)
+        raise UserError(
+            f"layers_to_ignore={ignored} is every layer that could be pruned: leave one out of it."
+        )
 
 
 def method_of(subject: Subject) -> Method:

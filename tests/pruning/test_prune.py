@@ -423,3 +423,11 @@ def test_global_and_weights_are_what_they_are() -> None:
     assert Global().shares(layers, 4) == [Share(("a", "b"), 4)]
     mask = Mask({"w": torch.rand(5, 1, generator=generator(0)) > 0.5})
     assert Weights().units(mask) == Weights().mask(mask, mask) == mask
+
+
+@pytest.mark.parametrize("granularity", ["weights", "kernels", "blocks"])
+def test_ignoring_every_layer_is_refused(granularity: str) -> None:
+    """What is called pruned is not dense."""
+    network, weights = conv_net()
+    with pytest.raises(UserError, match=r"layers_to_ignore=conv,fc\.weight is every layer"):
+        pruned(network, weights, granularity=granularity, layers_to_ignore=("conv", "fc.weight"))
