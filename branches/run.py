@@ -305,7 +305,7 @@ class _Work:
             self.claim.check()
             write_start(self.directory, start, self.setting)
             for alarm in alarms(self.directory.fact(Fact.SPARSITY)):
-                self.context.reporter.say(alarm)
+                self.context.reporter.warn(alarm)
         return read_start(self.directory, self.setting)
 
     def _objective(self) -> Objective | None:

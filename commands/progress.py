@@ -21,10 +21,15 @@ _REFRESH_S = 0.2
 
 
 class Silent:
-    """Says nothing."""
+    """Says nothing, but warnings."""
 
     def say(self, message: str) -> None:
         """Nothing."""
+
+    def warn(self, message: str) -> None:
+        """A line on standard error: what is printed stays what was asked for."""
+        with suppress(OSError):
+            print(message, file=sys.stderr, flush=True)  # noqa: T201 - this is where printing happens
 
     def begin(self, title: str, iteration: int, end: int, per_epoch: int, examples: int) -> None:
         """Nothing."""
@@ -49,6 +54,10 @@ class Lines(Silent):
         """A line of its own, as long as somebody reads: training does not end with its reader."""
         with suppress(OSError):
             print(message, flush=True)  # noqa: T201 - this is where printing happens
+
+    def warn(self, message: str) -> None:
+        """A line like the others."""
+        self.say(message)
 
     def begin(self, title: str, iteration: int, end: int, per_epoch: int, examples: int) -> None:
         """The run's name."""
@@ -81,6 +90,10 @@ class Bar(Silent):
             self._shown[0].console.print(message, markup=False, highlight=False, soft_wrap=True)
         else:
             print(message, flush=True)  # noqa: T201 - as in Lines
+
+    def warn(self, message: str) -> None:
+        """A line above the bar."""
+        self.say(message)
 
     def begin(self, title: str, iteration: int, end: int, per_epoch: int, examples: int) -> None:
         """The run's name above, and the bar."""

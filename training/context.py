@@ -23,6 +23,9 @@ class Reporter(Protocol):
     def say(self, message: str) -> None:
         """Something that a user should know."""
 
+    def warn(self, message: str) -> None:
+        """Something that a user must know, who asked for quiet too."""
+
     def begin(self, title: str, iteration: int, end: int, per_epoch: int, examples: int) -> None:
         """A run trains from ``iteration`` to ``end``; an epoch has so many of each."""
 

@@ -251,6 +251,14 @@ def test_what_is_cut_to_nothing_is_said_loudly(cli: Cli, root: Path) -> None:
     assert (root / DENSE).is_dir()
 
 
+def test_what_is_cut_to_nothing_is_said_to_the_quiet(cli: Cli) -> None:
+    """On standard error, beside the table."""
+    told = cli(*BRANCH, "--prune_fraction=0.99", "--quiet")
+    assert told.code == 0
+    assert "WARNING" not in told.out
+    assert "WARNING: fc_layers.0.weight has nothing left: nothing passes through it." in told.err
+
+
 def test_recalibrate(cli: Cli) -> None:
     """A row for the batch norms as they were trained and one for recalibrated ones."""
     assert cli(*RESNET).code == 0
