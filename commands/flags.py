@@ -314,7 +314,8 @@ def _tuple_of(kind: type) -> Callable[[str], object]:
     def read(text: str) -> object:
         try:
             return tuple(kind(part.strip()) for part in text.split(",") if part.strip())
-        except ValueError as error:
-            raise UserError(f"{text!r} is not a list of {kind.__name__}: {error}.") from None
+        except ValueError:
+            whole = "whole numbers" if kind is int else "numbers"
+            raise ValueError(f"{text!r} is not a list of {whole}") from None
 
     return read

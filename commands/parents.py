@@ -86,7 +86,8 @@ class NamedRun(Parent):
         """None: what it is, is written in its directory.
 
         Raises:
-            UserError: Flags of ``train`` or ``lottery`` are given, or a replicate twice.
+            UserError: Flags of ``train`` or ``lottery`` are given, to a run that exists or to none,
+                or a replicate twice.
         """
         given = {spelled(argument).partition("=")[0] for argument in arguments}
         twice = sorted(given & {"--replicate", "--replicates"})
@@ -102,6 +103,7 @@ class NamedRun(Parent):
         )
         for word, what, flags in words:
             if wrong := sorted(given & flags - flag_names(self.kind)):
+                named(self.store, self.text)  # it is a misspelled 'train' more often than a run
                 raise UserError(
                     f"{wrong[0]} describes {what}, and the run {self.text} is described "
                     f"already. 'branch {word} {self.kind.kind}' takes it."

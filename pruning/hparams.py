@@ -276,7 +276,9 @@ class PruningHparams(Hparams):
             count = getattr(self, field)
             self.require(count is None or count >= 1, field, "it must be at least 1")
         given = [field for field in amounts[:3] if getattr(self, field) is not None]
-        self.require(len(given) <= 1, given[-1] if given else "", f"{given[:1]} is given too")
+        self.require(
+            len(given) <= 1, given[-1] if given else "", f"{' '.join(given[:1])} is given too"
+        )
         if self.score_mode is not None:
             _known("mode", self.score_mode, MODES)
         if self.score_precision is not None:

@@ -62,7 +62,7 @@ REFUSED = [
     (("train", "--gamma=0.1"), "gamma=0.1 is not allowed: it needs --milestone_steps"),
     (("train", "stray"), "Unrecognized options: stray"),
     (("train", "--quiet=yes"), "--quiet takes no value: write --quiet, or leave it out."),
-    (("train", "--top_k=a"), "'a' is not a list of int"),
+    (("train", "--top_k=a"), "--top_k: 'a' is not a list of whole numbers."),
     (("train", "--top_k=0"), "top_k=0 is not allowed"),
     (("train", "--replicate=-1"), "replicate=-1 is not allowed"),
     (("train", "--replicates=3-1"), "'3-1' names no number"),
@@ -77,6 +77,8 @@ REFUSED = [
     (("branch", "train"), "usage: open_prune.py branch PARENT BRANCH"),
     (("show", "train_103", "--replicate=7"), "There is no replicate 7"),
     (("branch", "train_103", "oneshot", "--lr=0.5"), "--lr describes a training job"),
+    (("branch", "trian", "oneshot", "--lr=0.5"), "There is no run 'trian'. Did you mean 'train'?"),
+    (("branch", "nothing", "oneshot", "--lr=0.5"), "There is no run 'nothing'"),
     (
         ("branch", "train_103", "oneshot", "--default-hparams=mnist_lenet_100"),
         "--default_hparams describes a training job",

@@ -59,3 +59,10 @@ def test_the_version_of_the_reduction_enters_the_name(
     """Of the one that is asked for, or that the strategy stands for."""
     monkeypatch.setitem(REDUCTIONS._versions, "sum", 2)
     assert PruningHparams(**settings).canonical()["versions"] == {"reduction:sum": 2}
+
+
+def test_two_amounts_of_examples_are_refused() -> None:
+    """The message names both."""
+    said = "score_batches=2 is not allowed: score_examples is given too"
+    with pytest.raises(UserError, match=said):
+        PruningHparams(strategy="wg", score_batches=2, score_examples=10)
