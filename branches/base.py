@@ -16,7 +16,7 @@ from training.imported import ImportDesc
 from training.overrides import Restating
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from foundations.run_directory import RunDirectory
@@ -162,6 +162,14 @@ def dense_at(run: RunRef) -> RunRef:
 
 def _end(description: Description) -> Step:
     return recipe_of(description).training.training_steps
+
+
+def lineage(description: Description) -> Iterator[Description]:
+    """A run and the runs that it grew on, the oldest last."""
+    yield description
+    while isinstance(description, BranchDesc):
+        description = description.parent
+        yield description
 
 
 def dense_ancestor(description: Description) -> Description:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from branches.base import Branch, begins, recipe_of
+from branches.base import Branch, begins, lineage, recipe_of
 from branches.retrain import Retrain
 from foundations.description import BranchDesc, Description, RunRef, run_ref_field
 from foundations.errors import UserError
@@ -15,6 +15,7 @@ from foundations.steps import Step
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from foundations.hparams import Json
     from training.setting import Setting
     from training.start import Start
     from training.state import State
@@ -56,6 +57,10 @@ class Interpolate(Branch):
     examples that are not augmented. Otherwise they are interpolated too, as in the state that is
     kept."""
 
+    unrelated: bool = False
+    """Draw the line between runs that share no state, too: it then says nothing of the noise of
+    training."""
+
     def check(self) -> None:
         """Refuse ends that are not said, or said twice."""
         forked = (self.fork_step is not None, self.other_data_order_seed is not None)
@@ -68,8 +73,13 @@ class Interpolate(Branch):
         self.require(self.points >= 2, "points", "it is 2 or more: both ends count")
 
     def asks(self, parent: Description) -> tuple[RunRef, ...]:
-        """The two ends."""
+        """The two ends.
+
+        Raises:
+            UserError: They share no state.
+        """
         if self.other is not None:
+            self._check_related(parent, self.other.description)
             return (RunRef(parent), self.other)
         return (self._child(parent, None), self._child(parent, self.other_data_order_seed))
 
@@ -92,6 +102,16 @@ class Interpolate(Branch):
         facts = {"instability": {split: instability(measured, split) for split in SPLITS}}
         return Start(line.state(0.5, setting.end), facts, measured=measured)
 
+    def _check_related(self, parent: Description, other: Description) -> None:
+        above = list(lineage(parent))
+        shared = {run.name for run in above} & {run.name for run in lineage(other)}
+        begun_alike = _initialization(above[-1]) == _initialization(list(lineage(other))[-1])
+        if not (shared or begun_alike or self.unrelated):
+            raise UserError(
+                f"{parent.name} and {other.name} share no state: neither grew on the other or on "
+                "one run, and their first weights differ. Give --unrelated to have the line anyway."
+            )
+
     def _child(self, parent: Description, order_seed: int | None) -> RunRef:
         """The parent from ``fork_step`` on; itself, where it began there and keeps its order."""
         fork = self.fork_step or Step()
@@ -100,3 +120,9 @@ class Interpolate(Branch):
         order: dict[str, Any] = {"retrain_data_order_seed": order_seed}
         branch = Retrain(state_step=fork, start_step=fork, **order)
         return RunRef(BranchDesc(parent=parent, branch=branch))
+
+
+def _initialization(root: Description) -> Json:
+    """What decides the first weights of a run that grew on no other."""
+    recipe = recipe_of(root)
+    return root.kind, recipe.model.canonical(), root.name if root.kind != "train" else ""

@@ -56,6 +56,7 @@ def lottery(dense: Description, level: LotteryRewind, levels: int) -> tuple[Desc
     Raises:
         UserError: The number is negative, or the fraction one of all.
     """
+    _check_rounds(level, levels)
     if levels < 0:
         raise UserError(f"levels={levels} is not allowed: 0 or more.")
     if level.prune_fraction_of != "remaining":
@@ -105,6 +106,15 @@ def iterative_finetuned(
     return tuple(made)
 
 
+def _check_rounds(hparams: PruningHparams, rounds: int) -> None:
+    """Refuse a second round where the first has cut all that there is to cut."""
+    if hparams.granularity == "n_m" and rounds > 1:
+        raise UserError(
+            f"granularity=n_m keeps {hparams.n_m[0]} of {hparams.n_m[1]} after one round, and "
+            f"there is nothing to cut in another: {rounds} are too many."
+        )
+
+
 def _one_round(fraction: float) -> dict[str, Any]:
     """Pruning to a fraction of all, at once."""
     return {
@@ -125,6 +135,7 @@ def cumulative_fractions(hparams: PruningHparams, rounds: int) -> list[float]:
     from pruning.goal import goal_of
     from pruning.subject import Subject
 
+    _check_rounds(hparams, rounds)
     network: Any = None  # a schedule looks at the hyperparameters alone
     own = bool(hparams.prune_fractions)
     subject = Subject(network, hparams if own else replace(hparams, prune_iterations=rounds))

@@ -185,3 +185,19 @@ def test_the_measures_are_the_same_however_often_it_is_asked(tmp_path: Path) -> 
     first = (run(tmp_path / "a", description).path / "metrics.csv").read_bytes()
     second = run(tmp_path / "a", description, options(weight_save_steps="4ep")).path
     assert (second / "metrics.csv").read_bytes() == first
+
+
+def test_ends_that_share_no_state_are_refused(tmp_path: Path) -> None:
+    """The line then says nothing of the noise of training, unless it is asked for all the same."""
+    other = RunRef(dense(model_seed=9))
+    with pytest.raises(UserError, match="share no state"):
+        run(tmp_path / "a", BranchDesc(parent=dense(), branch=Interpolate(other=other)))
+    branch = Interpolate(other=other, unrelated=True, points=2)
+    run(tmp_path / "a", BranchDesc(parent=dense(), branch=branch))
+
+
+def test_ends_that_began_alike_are_taken(tmp_path: Path) -> None:
+    """The same initialization, trained in another order."""
+    other = RunRef(dense(data_order_seed=9))
+    branch = Interpolate(other=other, points=2)
+    run(tmp_path / "a", BranchDesc(parent=dense(), branch=branch))

@@ -25,7 +25,7 @@ from tests.branches.runs import dense, pruned
 from training.imported import ImportDesc
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 DENSE = dense()
 IMPORTED = ImportDesc(
@@ -234,3 +234,12 @@ def test_rounds_cut_the_same_share_of_what_remains(fraction: float, rounds: int)
     for k, found in enumerate(cut, 1):
         assert 1 - found == pytest.approx((1 - fraction) ** (k / rounds), abs=1e-12)
     assert cut[-1] == fraction
+
+
+@pytest.mark.parametrize("rounds", [lottery, iterative])
+def test_a_second_round_of_n_m_is_refused(
+    rounds: Callable[[Description, LotteryRewind, int], object],
+) -> None:
+    """After one, of every group as many are kept as may be: another would cut nothing."""
+    with pytest.raises(UserError, match="nothing to cut in another"):
+        rounds(DENSE, LotteryRewind(granularity="n_m"), 2)
