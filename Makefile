@@ -11,7 +11,7 @@ demo: $(VENV)/installed
 	$(RUN) open_prune.py branch train oneshot
 
 test: lint types
-	$(RUN) -m pytest -n auto --timeout 600
+	$(RUN) -m pytest -n auto --dist worksteal --timeout 900
 
 lint: $(VENV)/installed-dev
 	$(RUN) -m ruff format --check .
