@@ -182,7 +182,7 @@ MISTAKES = [
         "both have --rewind and --rewinding_steps. Name the level instead",
     ),
     (("branch", "lotery", "shuffle"), "Did you mean 'lottery'?"),
-    (("branch", "lotery", "shuffle", "--level=1"), "'branch lottery shuffle' takes it."),
+    (("branch", "lotery", "shuffle", "--level=1"), "Did you mean 'lottery'?"),
 ]
 
 
