@@ -16,7 +16,7 @@ from training.imported import ImportDesc
 from training.overrides import Restating
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from foundations.run_directory import RunDirectory
@@ -164,12 +164,12 @@ def _end(description: Description) -> Step:
     return recipe_of(description).training.training_steps
 
 
-def lineage(description: Description) -> Iterator[Description]:
-    """A run and the runs that it grew on, the oldest last."""
-    yield description
-    while isinstance(description, BranchDesc):
-        description = description.parent
-        yield description
+def lineage(description: Description) -> list[Description]:
+    """A run's ancestors, the oldest first, and the run."""
+    line = [description]
+    while isinstance(line[0], BranchDesc):
+        line.insert(0, line[0].parent)
+    return line
 
 
 def dense_ancestor(description: Description) -> Description:

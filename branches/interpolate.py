@@ -103,9 +103,9 @@ class Interpolate(Branch):
         return Start(line.state(0.5, setting.end), facts, measured=measured)
 
     def _check_related(self, parent: Description, other: Description) -> None:
-        above = list(lineage(parent))
-        shared = {run.name for run in above} & {run.name for run in lineage(other)}
-        begun_alike = _initialization(above[-1]) == _initialization(list(lineage(other))[-1])
+        one, two = lineage(parent), lineage(other)
+        shared = {run.name for run in one} & {run.name for run in two}
+        begun_alike = _initialization(one[0]) == _initialization(two[0])
         if not (shared or begun_alike or self.unrelated):
             raise UserError(
                 f"{parent.name} and {other.name} share no state: neither grew on the other or on "

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from branches.base import lineage
 from commands.ls import written
 from commands.notebook import runs as all_runs
-from foundations.description import BranchDesc, Description, RunRef
+from foundations.description import Description, RunRef
 from foundations.errors import OpenPruneError, UserError
 from foundations.hparams import Hparams
 from foundations.plugins import AbsentPluginError
@@ -109,9 +110,7 @@ def _results(run: Run) -> dict[str, Any]:
 
 def _described(description: Description, recipe: TrainDesc) -> dict[str, Any]:
     """Lineage and hyperparameters."""
-    line = [description]
-    while isinstance(line[0], BranchDesc):
-        line.insert(0, line[0].parent)
+    line = lineage(description)
     groups = _groups(recipe) | _groups(description)
     return {
         "parent": line[-2].name if len(line) > 1 else None,

@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from branches import KINDS
-from branches.base import begins, recipe_of
+from branches.base import begins, lineage, recipe_of
 from branches.run import Job, complete, is_there, tidy
 from commands.flags import numbers
 from commands.plan import plan
 from commands.progress import reporter
 from commands.results import summary
-from foundations.description import BranchDesc
 from foundations.errors import RunFailedError, UserError
 from foundations.run_directory import RunState
 from foundations.steps import Step
@@ -83,7 +82,7 @@ def carry_out(work: Work) -> None:
 
 def _try(job: Job, context: Context, failures: dict[Job, RunFailedError]) -> None:
     """Do a job; where it fails, what does not descend from it is still to be done."""
-    if any(Job(ancestor, job.replicate) in failures for ancestor in _lineage(job.description)):
+    if any(Job(ancestor, job.replicate) in failures for ancestor in lineage(job.description)):
         return
     try:
         _do(job, context)
@@ -141,14 +140,6 @@ def results(jobs: Sequence[Job], context: Context) -> str:
     runs = {
         (description.name, job.replicate): context.store.run(description, job.replicate)
         for job in jobs
-        for description in _lineage(job.description)
+        for description in lineage(job.description)
     }
     return summary(run for run in runs.values() if run.state is RunState.DONE)
-
-
-def _lineage(description: Description) -> list[Description]:
-    """A run's ancestors, the oldest first, and the run."""
-    line = [description]
-    while isinstance(line[0], BranchDesc):
-        line.insert(0, line[0].parent)
-    return line

@@ -55,6 +55,11 @@ class Context:
     options: RunOptions = field(default_factory=RunOptions)
     stop: Stop = field(default_factory=Stop)
 
+    def watch(self, iteration: int, loss: Tensor) -> bool:
+        """Tell of an update; whether it was asked to stop."""
+        self.reporter.step(iteration, loss)
+        return self.stop.requested is not None
+
     @property
     def store(self) -> Store:
         """The runs there are."""

@@ -98,7 +98,7 @@ class Recording:
         try:
             self._arrive()
             while engine.iteration < until:
-                engine.advance(min(until, self._next_halt()), self._watch)
+                engine.advance(min(until, self._next_halt()), self.context.watch)
                 self._arrive()
                 if self.context.stop.requested is not None and engine.iteration < self.setting.end:
                     self._stop()
@@ -241,10 +241,6 @@ class Recording:
         self.directory.write_digests(self.digests)
         self.session.write(self.engine.iteration - self._begun)
         self._flushed = time.monotonic()
-
-    def _watch(self, iteration: int, loss: Tensor) -> bool:
-        self.context.reporter.step(iteration, loss)
-        return self.context.stop.requested is not None
 
     def _stop(self) -> NoReturn:
         """Save a checkpoint and say how to go on."""

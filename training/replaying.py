@@ -18,13 +18,10 @@ from training.saving import save
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from torch import Tensor
-
     from foundations.claims import Claim
     from foundations.hparams import Json
     from foundations.run_directory import RunDirectory
     from training.context import Context
-    from training.engine import Watch
     from training.setting import Setting
     from training.state import State
 
@@ -64,7 +61,7 @@ def replay(
                 break
             epoch_end = (engine.iteration // per_epoch + 1) * per_epoch
             halts = [at for at in (*wanted, *known, last, epoch_end) if at > engine.iteration]
-            engine.advance(min(halts), _watch(context))
+            engine.advance(min(halts), context.watch)
             if context.stop.requested is not None:
                 raise InterruptedRunError("Stopped while replaying; nothing was changed.")
     finally:
@@ -101,11 +98,3 @@ def _difference(directory: RunDirectory, fingerprint: Mapping[str, Json]) -> str
 
 def _in_words(fingerprint: Mapping[str, Json]) -> str:
     return ", ".join(f"{name} {value}" for name, value in fingerprint.items()) or "not recorded"
-
-
-def _watch(context: Context) -> Watch:
-    def watch(iteration: int, loss: Tensor) -> bool:
-        context.reporter.step(iteration, loss)
-        return context.stop.requested is not None
-
-    return watch
