@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from foundations.errors import RunFailedError, UserError
 from pruning.goal import goal_of
 from pruning.mask import Mask
-from pruning.prune import method_of, prune, rounds
+from pruning.method import method_of
+from pruning.prune import prune
+from pruning.rounds import rounds
 from tests.pruning.networks import partly, pruned, residual_net, subject
 
 if TYPE_CHECKING:

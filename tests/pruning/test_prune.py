@@ -19,7 +19,8 @@ from pruning.goal import Goal, goal_of
 from pruning.granularity import Granularity, Weights
 from pruning.hparams import PruningHparams
 from pruning.mask import LayerCount, Mask
-from pruning.prune import Method, rounds
+from pruning.method import Method
+from pruning.rounds import rounds
 from pruning.schedule import Geometric
 from pruning.scored import scored_by
 from tests.pruning.networks import (
