@@ -50,6 +50,13 @@ _GATES: dict[str, Any] = {
 the size of batches changes nothing."""
 
 
+_ACTIVATIONS: dict[str, Any] = {
+    "examples": Examples(examples=12800, batch_size=128, augmented=True, at_most=True)
+}
+"""What "Pruning neural networks: is it time to nip it in the bud?" scores on, in training mode: the
+100 batches between two cuts."""
+
+
 STRATEGIES: Registry[Published] = Registry(
     "strategy",
     {
@@ -81,12 +88,21 @@ STRATEGIES: Registry[Published] = Registry(
         ),
         "synflow": Published("synflow"),
         "mean_mag": Published("magnitude", reduction="mean"),
+        "filter_l1": Published("magnitude", reduction="sum"),
+        "filter_l2": Published("magnitude", reduction="l2"),
+        "filter_signed_sum": Published(
+            "magnitude", settings={"signed": True}, reduction="signed_sum"
+        ),
         "gate_saliency": Published("gate_saliency", settings=_GATES),
         "gate_saliency_cumulative": Published(
             "gate_saliency", settings={**_GATES, "cumulative": True}
         ),
         "bn_scale": Published("bn_scale"),
         "bn_taylor": Published("bn_taylor", settings=_FLOW),
+        "fisher_activations": Published("fisher_activations", settings=_ACTIVATIONS),
+        "fisher_activations_batch_mean": Published(
+            "fisher_activations", settings={**_ACTIVATIONS, "batch_mean": True}
+        ),
         "activation_statistics": Published("activation_statistics"),
         "activation_statistics_batched": Published(
             "activation_statistics", settings={"batched": True}

@@ -141,6 +141,7 @@ CRITERIA: Registry[Callable[..., Criterion | UnitCriterion]] = Registry(
         "bn_scale": "pruning.criteria.batch_norm:BnScale",
         "bn_taylor": "pruning.criteria.batch_norm:BnTaylor",
         "activation_statistics": "pruning.criteria.activation_statistics:ActivationStatistics",
+        "fisher_activations": "pruning.criteria.fisher_activations:FisherActivations",
     },
 )
 """Criteria by name: what is called with a criterion's settings and gives one."""

@@ -111,8 +111,7 @@ class LossCriterion(ABC):
     """``float32`` or ``float64``, in which all is computed; by default that of the weights."""
 
     def __post_init__(self) -> None:
-        if self.precision is not None and self.precision not in PRECISIONS:
-            raise unknown("precision", self.precision, PRECISIONS)
+        check_precision(self.precision)
 
     @abstractmethod
     def scores(self, loss: Loss) -> Scores:
@@ -131,7 +130,7 @@ class LossCriterion(ABC):
         key: Key,
     ) -> dict[str, Tensor]:
         """See ``Criterion``."""
-        computed = _in_precision(network, weights, self.precision)
+        computed = in_precision(network, weights, self.precision)
         loss = Loss(
             network=network,
             weights=computed,
@@ -141,13 +140,27 @@ class LossCriterion(ABC):
             temperature=self.temperature,
             key=key,
         )
-        device = device_of(weights)
-        dtype = torch.float32 if device.type == "mps" else None  # which has no float64
         scores = self.scores(loss)
-        return {name: scores[name].to(device, dtype) for name in mask}
+        return brought_to(device_of(weights), {name: scores[name] for name in mask})
 
 
-def _in_precision(
+def check_precision(precision: str | None) -> None:
+    """Refuse a precision that there is not.
+
+    Raises:
+        UserError: There is no such precision.
+    """
+    if precision is not None and precision not in PRECISIONS:
+        raise unknown("precision", precision, PRECISIONS)
+
+
+def brought_to(device: torch.device, scores: Mapping[str, Tensor]) -> Scores:
+    """The scores on the device of the weights, whatever they were computed in."""
+    dtype = torch.float32 if device.type == "mps" else None  # which has no float64
+    return {name: values.to(device, dtype) for name, values in scores.items()}
+
+
+def in_precision(
     network: nn.Module, weights: Mapping[str, Tensor], precision: str | None
 ) -> Mapping[str, Tensor]:
     """The weights, and buffers that no state has, in a precision; whole numbers stay as they are.

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 class Magnitude:
     """The absolute value of each weight (Han et al. 2015)."""
 
+    signed: bool = False
+    """Keep its sign, for a sum of weights with their signs."""
+
     def __call__(
         self,
         network: nn.Module,  # noqa: ARG002 - the interface's
@@ -27,4 +30,5 @@ class Magnitude:
         key: Key,  # noqa: ARG002 - the interface's
     ) -> dict[str, Tensor]:
         """See ``Criterion``."""
-        return {name: weights[name].detach().abs() for name in mask}
+        values = {name: weights[name].detach() for name in mask}
+        return values if self.signed else {name: value.abs() for name, value in values.items()}
