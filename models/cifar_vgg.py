@@ -6,6 +6,7 @@ and a 2x2 average after the last, which leave one pixel of 512 channels for one 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from torch.nn import functional
 from foundations.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from models.family import Arguments
 
@@ -55,7 +56,7 @@ class VGG(nn.Module):
 
     def __init__(self, channels: int, layers: Sequence[int], classes: int) -> None:
         super().__init__()
-        self.layers = features(channels, layers, bias=True)
+        self.layers = features(channels, layers, partial(ConvLayer, bias=True))
         self.fc = nn.Linear(WIDTHS[-1], classes)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -63,15 +64,27 @@ class VGG(nn.Module):
         return cast("Tensor", self.fc(self.layers(x).flatten(1)))
 
 
-def features(channels: int, layers: Sequence[int], *, bias: bool) -> nn.Sequential:
-    """The convolutions and pools, from (batch, channels, 32, 32) to (batch, 512, 1, 1)."""
+def features(
+    channels: int,
+    layers: Sequence[int],
+    layer: Callable[[int, int], nn.Module],
+    widths: Sequence[int] = WIDTHS,
+) -> nn.Sequential:
+    """The convolutions and pools, from (batch, channels, 32, 32) to (batch, last width, 1, 1).
+
+    Args:
+        channels: Of the images.
+        layers: How many convolutions each group has.
+        layer: From inputs and outputs to a convolution, with what belongs to it.
+        widths: The channels of each group.
+    """
     found = nn.Sequential()
     inputs = channels
-    for group, (width, count) in enumerate(zip(WIDTHS, layers, strict=True)):
+    for group, (width, count) in enumerate(zip(widths, layers, strict=True)):
         if group > 0:
             found.append(nn.MaxPool2d(2))
         for _ in range(count):
-            found.append(ConvLayer(inputs, width, bias=bias))
+            found.append(layer(inputs, width))
             inputs = width
     return found.append(nn.AvgPool2d(2))
 

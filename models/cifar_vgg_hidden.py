@@ -6,12 +6,13 @@ layers: 512 to 512 with batch norm and ReLU, and the output layer.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.cifar_vgg import LAYERS, WIDTHS, features, require_side
+from models.cifar_vgg import LAYERS, WIDTHS, ConvLayer, features, require_side
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +35,7 @@ class HiddenVGG(nn.Module):
 
     def __init__(self, channels: int, layers: Sequence[int], classes: int) -> None:
         super().__init__()
-        self.layers = features(channels, layers, bias=False)
+        self.layers = features(channels, layers, partial(ConvLayer, bias=False))
         self.hidden = nn.Linear(WIDTHS[-1], HIDDEN)
         self.bn = nn.BatchNorm1d(HIDDEN)
         self.fc = nn.Linear(HIDDEN, classes)

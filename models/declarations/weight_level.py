@@ -7,6 +7,7 @@ by those who built on its code.
 from __future__ import annotations
 
 from models.declarations.names import BOTTLENECKS_FROM, NUMBER, basic_depth, preactivation_depth
+from models.declarations.widths import FACTOR, is_dense, is_wide
 from models.family import Family, Preset
 
 _TRAINING: Preset = {
@@ -73,6 +74,18 @@ RESNET_A_DETACHED = Family(
     pruning=_PRUNING,
 )
 
+RESNET_BOTTLENECK = Family(
+    name="cifar_resnet_bottleneck",
+    form="cifar_resnet_N[_W]_bottleneck",
+    rule=f"as many blocks as cifar_resnet_N[_W] has, each a bottleneck; {_BASIC_RULE}",
+    examples=tuple(f"cifar_resnet_{depth}_bottleneck" for depth in (56, *_BASIC_DEPTHS[:-2], 110)),
+    pattern=rf"cifar_resnet_(?P<depth>{NUMBER})(?:_(?P<width>{NUMBER}))?_bottleneck",
+    allowed=basic_depth,
+    builder="models.cifar_resnet_bottleneck:build",
+    preset=_RESNET,
+    pruning=_PRUNING,
+)
+
 PRERESNET = Family(
     name="cifar_preresnet",
     form="cifar_preresnet_N[_bottleneck]",
@@ -86,6 +99,37 @@ PRERESNET = Family(
     pattern=rf"cifar_preresnet_(?P<depth>{NUMBER})(?:_(?P<bottleneck>bottleneck))?",
     allowed=preactivation_depth,
     builder="models.cifar_preresnet:build",
+    preset=_RESNET,
+    pruning=_PRUNING,
+)
+
+WIDE_RESNET_DROPOUT = Family(
+    name="cifar_wide_resnet_dropout",
+    form="cifar_wide_resnet_D_K_dropout",
+    rule="cifar_wide_resnet_D_K with dropout of 0.3 in its blocks; the depth D is 6n+4 (10, 16, "
+    "22, 28, ...), the width K a number such as 8 or 0.5, in the fewest digits",
+    examples=tuple(f"cifar_wide_resnet_{size}_dropout" for size in ("16_8", "28_10", "40_2")),
+    pattern=rf"cifar_wide_resnet_(?P<depth>{NUMBER})_(?P<width>{FACTOR})_dropout",
+    allowed=is_wide,
+    builder="models.cifar_wide_resnet:build_dropout",
+    preset={**_TRAINING, "model_init": "wide_resnet", "batchnorm_init": "fixed"},
+    pruning=_PRUNING,
+)
+
+DENSENET = Family(
+    name="cifar_densenet",
+    form="cifar_densenet_D_K[_transition_T]",
+    rule="layers without bottlenecks; the depth D is 3n+4 (7, 10, 13, ..., 40, ..., 100, ...), the "
+    "growth K at least 1, and transitions leave T of the channels (less than 1, and all unless "
+    "given), in the fewest digits that give the same network",
+    examples=(
+        *(f"cifar_densenet_{size}" for size in ("40_12", "100_12", "7_12", "10_12", "22_12")),
+        "cifar_densenet_100_12_transition_0.5",
+    ),
+    pattern=rf"cifar_densenet_(?P<depth>{NUMBER})_(?P<growth>{NUMBER})"
+    rf"(?:_transition_(?P<transition>{FACTOR}))?",
+    allowed=is_dense,
+    builder="models.cifar_densenet:build",
     preset=_RESNET,
     pruning=_PRUNING,
 )

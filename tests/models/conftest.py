@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 SHAPES = {
     "cifar": (3, 32, 32),
     "granularity": (3, 32, 32),
+    "gradient": (3, 32, 32),
     "mnist": (1, 28, 28),
     "digits": (1, 8, 8),
     "imagenet": (3, 224, 224),
     "tinyimagenet": (3, 64, 64),
+    "torchvision": (3, 224, 224),
 }
 """By the first word of a network's name: the images that its family usually gets."""
 

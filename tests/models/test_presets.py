@@ -48,6 +48,41 @@ WEIGHT_LEVEL = CIFAR | {
     "weight_decay": 1e-4,
     "normalize": "cifar",
 }
+GRADIENT_FLOW = CIFAR | {
+    "dataset_name": "cifar100",
+    "normalize": "half",
+    "model_init": "pytorch_default",
+    "batchnorm_init": "fixed",
+    "optimizer_name": "sgd",
+    "momentum": 0.9,
+    "gamma": 0.1,
+    "weight_decay": 1e-4,
+    "loss_temperature": 5.0,
+}
+FISHER = {
+    "dataset_name": "cifar10",
+    "normalize": "wide_resnet",
+    "augment_crop_mode": "reflect",
+    "model_init": "wide_resnet",
+    "batchnorm_init": "fixed",
+    "optimizer_name": "sgd",
+    "lr": 0.1,
+    "momentum": 0.9,
+}
+WIDE = FISHER | {
+    "batch_size": 128,
+    "weight_decay": 5e-4,
+    "milestone_steps": "60ep,120ep,160ep",
+    "gamma": 0.2,
+    "training_steps": "200ep",
+}
+DENSE = FISHER | {
+    "batch_size": 64,
+    "weight_decay": 1e-4,
+    "milestone_steps": "150ep,225ep",
+    "gamma": 0.1,
+    "training_steps": "300ep",
+}
 RESIDUAL = {"model_init": "kaiming_fan_out", "batchnorm_init": "fixed"}
 
 
@@ -64,6 +99,31 @@ RESIDUAL = {"model_init": "kaiming_fan_out", "batchnorm_init": "fixed"}
         ("cifar_resnet_56_a", WEIGHT_LEVEL | RESIDUAL),
         ("cifar_resnet_56_a_detached", WEIGHT_LEVEL | RESIDUAL),
         ("cifar_preresnet_164", WEIGHT_LEVEL | RESIDUAL),
+        ("cifar_wide_resnet_40_2", WIDE),
+        ("cifar_wide_resnet_40_2_bottle_0.5", WIDE),
+        ("cifar_wide_resnet_16_8_dropout", WEIGHT_LEVEL | RESIDUAL | {"model_init": "wide_resnet"}),
+        ("cifar_densenet_bc_100_12", DENSE),
+        ("cifar_densenet_40_12", WEIGHT_LEVEL | RESIDUAL),
+        ("cifar_resnet_56_bottleneck", WEIGHT_LEVEL | RESIDUAL),
+        ("cifar_vgg_13_relu_bn", GRADIENT_FLOW),
+        ("cifar_mobilenet", GRADIENT_FLOW),
+        ("gradient_flow_resnet_56", GRADIENT_FLOW),
+        ("cifar_imagenet_resnet_18", GRADIENT_FLOW),
+        (
+            "torchvision_resnet50",
+            {
+                "dataset_name": "imagenet",
+                "batch_size": 256,
+                **RESIDUAL,
+                "optimizer_name": "sgd",
+                "lr": 0.1,
+                "momentum": 0.9,
+                "milestone_steps": "30ep,60ep",
+                "gamma": 0.1,
+                "weight_decay": 1e-4,
+                "training_steps": "90ep",
+            },
+        ),
         (
             "cifar_vgg_16_hidden",
             WEIGHT_LEVEL | {"model_init": "vgg", "bias_init": "zeros", "batchnorm_init": "half"},
