@@ -83,6 +83,8 @@ SCHEDULES: Registry[Choice[Schedule]] = Registry(
         "linear": "pruning.schedule:Linear",
         "cubic": "pruning.schedule:Cubic",
         "gradient_flow": "pruning.schedule:GradientFlow",
+        "gradient_flow_truncated": "pruning.truncated:GradientFlowTruncated",
+        "gradient_flow_percents": "pruning.truncated:GradientFlowPercents",
         "explicit": "pruning.schedule:Explicit",
     },
 )

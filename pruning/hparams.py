@@ -22,6 +22,9 @@ COUPLINGS = ("grouped", "inner", "independent")
 _COUNTED = ("explicit", "matched")
 """Allocations from whose counts it follows how much is cut in all."""
 
+_TRUNCATED = ("gradient_flow_truncated", "gradient_flow_percents")
+"""Schedules that do not end where they are told to, but for rounding."""
+
 _CONVENTIONS_OF = {
     "published_threshold": ("remaining",),
     "published_threshold_floor": ("remaining", "all"),
@@ -67,7 +70,8 @@ class PruningHparams(Hparams):
 
     schedule: str = "geometric"
     """How much each round cuts: geometric (the same fraction of what remains), linear (as many),
-    cubic or gradient_flow (more at first), or explicit (then --prune_fractions says it)."""
+    cubic or gradient_flow (more at first), gradient_flow_truncated or gradient_flow_percents (its
+    published roundings), or explicit (then --prune_fractions says it)."""
 
     prune_fractions: tuple[float, ...] = ()
     """The cumulative fractions of --schedule=explicit, a round each, as --prune_fraction_of has it;
@@ -223,6 +227,14 @@ class PruningHparams(Hparams):
             bool(self.prune_fractions) == (self.schedule == "explicit"),
             "prune_fractions",
             "--schedule=explicit needs them, and no other takes them",
+        )
+        self.require(
+            self.schedule not in _TRUNCATED
+            or (self.prune_fraction_of, self.granularity == "n_m", self.allocation in _COUNTED)
+            == ("remaining", False, False),
+            "schedule",
+            "it takes --prune_fraction_of=remaining, and an --allocation and --granularity that "
+            "leave the count to --prune_fraction",
         )
         if self.prune_fractions:
             self._check_list()
