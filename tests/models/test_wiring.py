@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from models.wiring import Group, Wiring
     from tests.models.conftest import Make
 
-TORCHVISION_SHAPE = (3, 32, 32)
+TORCHVISION_SHAPE = PAPERS_SHAPE = (3, 32, 32)
 
 
 def _without(network: nn.Module, wires: Wiring, group: Group) -> dict[str, Tensor]:
@@ -88,6 +88,54 @@ def test_networks_of_torchvision(name: str) -> None:
         assert not unread[layer].all(), layer
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cifar_vgg_11_4_relu_bn",
+        "cifar_mobilenet_4",
+        "cifar_resnet_8_4_bottleneck",
+        "cifar_imagenet_resnet_18_4",
+        "gradient_flow_resnet_8",
+    ],
+)
+def test_networks_of_the_papers(make: Make, name: str) -> None:
+    """Exactly the columns die that read the groups which come third in their layers."""
+    network = drawn(make(name), PAPERS_SHAPE)
+    wires = wiring(network, PAPERS_SHAPE)
+    some = [group for group in groups(wires, "grouped") if group[0][1] == 2]
+    tensors = _without(network, wires, tuple(pair for group in some for pair in group))
+    unread = _unread(network, tensors, images(16, PAPERS_SHAPE))
+    cut = [_label(wires, group) for group in some]
+    assert len(some) >= 6
+    for layer, labels in wires.consumers.items():
+        np.testing.assert_array_equal(unread[layer], np.isin(labels, cut), layer)
+
+
+def test_a_norm_after_the_activation_is_silenced_with_its_channel(make: Make) -> None:
+    """The gate stands between the two, and the norm's shift does not bring a cut channel back."""
+    network = drawn(make("cifar_vgg_11_4_relu_bn"), PAPERS_SHAPE)
+    wires = wiring(network, PAPERS_SHAPE)
+    cut = {"layers.0.conv": np.arange(4) == 1}
+    silent = silenced(wires, cut)
+    assert silent["layers.0.bn"].tolist() == [False, True, False, False]
+    assert not any(gone.any() for name, gone in silent.items() if name != "layers.0.bn")
+    assert next(iter(wires.sites)) == "layers.0.relu"
+    network.load_state_dict(_without(network, wires, (("layers.0.conv", 1),)))
+    found = network.get_submodule("layers.0")(images(8, PAPERS_SHAPE))
+    assert found.flatten(2).eq(0).all(2).all(0).tolist() == [False, True, False, False]
+
+
+def test_a_depthwise_convolution_carries_what_the_stem_makes(make: Make) -> None:
+    """One label through stem, norm and depthwise convolution to the pointwise one."""
+    wires = wiring(make("cifar_mobilenet_4"), PAPERS_SHAPE)
+    made = wires.producers["conv"].tolist()
+    assert wires.carriers["pairs.0.depthwise"].tolist() == made
+    assert wires.consumers["pairs.0.pointwise"].tolist() == made
+    assert list(wires.followers("conv")) == ["bn", "pairs.0.depthwise", "pairs.0.bn1"]
+    assert not any("depthwise" in layer for layer in wires.producers)
+    assert all(len(group) == 1 for group in groups(wires, "grouped"))
+
+
 def test_a_flattening_repeats_labels() -> None:
     """VGG-16 of torchvision, whose classifier reads 7 x 7 positions of 512 channels."""
     with torch.device("meta"):
@@ -134,6 +182,10 @@ def test_shortcuts_of_zeros_and_slices() -> None:
     [
         ("cifar_resnet_20", 3 * (16 + 32 + 64), 448, 784),
         ("cifar_vgg_16", 4224, 4224, 4224),
+        ("cifar_vgg_13_relu_bn", 2944, 2944, 2944),
+        ("gradient_flow_resnet_56", 9 * 112, 9 * 112 + 112, 2128),
+        ("cifar_imagenet_resnet_18", 2 * 960, 3 * 960, 4800),
+        ("cifar_mobilenet", 5984, 5984, 5984),
         ("mnist_lenet_300_100", 400, 400, 400),
     ],
 )
