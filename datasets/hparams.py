@@ -83,7 +83,8 @@ class DatasetHparams(Hparams):
 
     normalize: str = OWN
     """What pixels (from 0 to 1) are normalized by: 'own' (mean and standard deviation that the data
-    set has), 'half' (both 0.5), or those commonly used for 'cifar', 'cifar100' or 'imagenet'."""
+    set has), 'half' (both 0.5), those commonly used for 'cifar', 'cifar100' or 'imagenet', those of
+    all pixels of 'cifar10', or the same as 'wide_resnet' codes round them."""
 
     image_size: int | None = None
     """For an image folder: resize the shorter side of each image to so many pixels, and cut out
