@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -11,6 +12,7 @@ from foundations.errors import UserError
 from pruning.criteria.loss import Loss
 from pruning.criteria.passes import leaves, required
 from pruning.granularities.channels import Channels
+from pruning.granularities.multipliers import Multiplied, multipliers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BnScale:
-    """|gamma| of the last norm that the channel passes (Liu et al. 2017, "Network Slimming").
+    """|gamma| of the first norm that the channel passes (Liu et al. 2017, "Network Slimming").
 
     Of channels that are cut together, the mean.
     """
@@ -41,7 +43,7 @@ class BnScale:
         key: Key,  # noqa: ARG002 - the interface's
     ) -> dict[str, Tensor]:
         """See ``UnitCriterion``."""
-        channels = _with_norms(granularity)
+        channels = with_norms(granularity)
         scales = {}
         for layer, each in channels.multipliers.items():
             scale = weights[f"{each.module}.weight"].detach().abs()
@@ -75,7 +77,7 @@ class BnTaylor:
         key: Key,
     ) -> dict[str, Tensor]:
         """See ``UnitCriterion``."""
-        channels = _with_norms(granularity)
+        channels = with_norms(granularity)
         loss = Loss(
             network=network,
             weights=weights,
@@ -85,27 +87,46 @@ class BnTaylor:
             temperature=self.temperature,
             key=key,
         )
+        return self.scores(loss, channels, mask)
+
+    def scores(self, loss: Loss, granularity: Granularity, mask: Mask) -> dict[str, Tensor]:
+        """By the name of units, of the loss as a function of scales and shifts."""
 
         def squares(x: Tensor, y: Tensor) -> dict[str, Tensor]:
             values = loss.scored
             return {n: (values[n] * slope).square() for n, slope in loss.gradient(x, y).items()}
 
-        return channels.sums(loss.mean(squares), mask)
+        return dict(granularity.sums(loss.mean(squares), mask))
 
 
-def _with_norms(granularity: Granularity) -> Channels:
-    """Channels each of which ends in a norm of its own.
+class OwnNorms(Channels):
+    """Channels whose multipliers stand before their own norm, of those behind it none.
+
+    That is the norm of a convolution, not that of a depthwise convolution that follows it.
+    """
+
+    @cached_property
+    def multipliers(self) -> dict[str, Multiplied]:
+        """For each layer, the scale and shift of its channels."""
+        return multipliers(self.wiring, self.layers, self.shapes, first_norm=True)
+
+
+def with_norms(granularity: Granularity) -> OwnNorms:
+    """Channels each of which has a norm of its own.
 
     Raises:
-        UserError: One does not.
+        UserError: One has not.
     """
     if not isinstance(granularity, Channels):
         raise TypeError(f"{type(granularity).__name__} has no channels.")
-    for layer, each in granularity.multipliers.items():
-        if len(granularity.shapes[f"{each.module}.weight"]) != 1:
+    channels = OwnNorms(
+        granularity.families, granularity.wiring, granularity.shapes, granularity.reduction
+    )
+    for layer, each in channels.multipliers.items():
+        if len(channels.shapes[f"{each.module}.weight"]) != 1:
             raise UserError(
                 f"{layer} is followed by no batch norm that is its own, so that its channels have "
                 "no gamma. Leave it out with --layers_to_ignore; where norms stand before the "
                 "convolutions, --coupling=inner leaves out all such layers."
             )
-    return granularity
+    return channels

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -51,7 +51,11 @@ class Multiplied(NamedTuple):
 
 
 def multipliers(
-    wiring: Wiring, layers: Iterable[str], shapes: Mapping[str, torch.Size]
+    wiring: Wiring,
+    layers: Iterable[str],
+    shapes: Mapping[str, torch.Size],
+    *,
+    first_norm: bool = False,
 ) -> dict[str, Multiplied]:
     """Where the multipliers of each layer's channels stand.
 
@@ -59,27 +63,30 @@ def multipliers(
         wiring: Of the network.
         layers: The names of producers.
         shapes: Of the network's parameters.
+        first_norm: Take the first norm, not the last one, behind a depthwise convolution maybe.
     """
     readers = _readers(wiring.flow)
     found = {}
     for layer in layers:
         count = len(wiring.producers[layer])
-        module, rows = _last(wiring, layer, readers, shapes) or (layer, np.arange(count))
+        passed = list(_passed(wiring, layer, readers, shapes))
+        if first_norm:
+            passed = [(norm, at) for norm, at in passed if len(shapes[f"{norm}.weight"]) == 1][:1]
+        module, rows = passed[-1] if passed else (layer, np.arange(count))
         names = [name for name in (f"{module}.weight", f"{module}.bias") if name in shapes]
         found[layer] = Multiplied(module, count, dict.fromkeys(names, rows))
     return found
 
 
-def _last(
+def _passed(
     wiring: Wiring, layer: str, readers: NDArray[np.int64], shapes: Mapping[str, torch.Size]
-) -> tuple[str, NDArray[np.int64]] | None:
-    """The last norm or depthwise convolution that all of a layer's channels pass, and nothing else.
+) -> Iterator[tuple[str, NDArray[np.int64]]]:
+    """The norms and depthwise convolutions that all of a layer's channels pass, and nothing else.
 
-    With it, the layer's channel that each of its own carries.
+    With each, the layer's channel that each of its own carries.
     """
     count = len(wiring.producers[layer])
     carried = np.full(wiring.flow.wires + 2, -1)
-    last = None
     for step in wiring.flow.steps:
         if step.kind == "mix" and step.name == layer:
             carried[step.outputs] = np.arange(count)
@@ -88,8 +95,7 @@ def _last(
             carried[step.outputs] = here
             whole = (here >= 0).all() and len(np.unique(here)) == count
             if step.name in wiring.carriers and whole and f"{step.name}.weight" in shapes:
-                last = (step.name, here)
-    return last
+                yield step.name, here
 
 
 def _readers(flow: Flow) -> NDArray[np.int64]:
