@@ -54,7 +54,9 @@ class Evaluation:
                 logits.
 
         Returns:
-            ``accuracy``, ``loss`` (the mean over examples) and ``top<k>``, fractions in [0, 1].
+            ``accuracy``, ``loss`` and ``top<k>``: fractions in [0, 1], and the mean over examples
+            of the cross-entropy of logits divided by ``loss_temperature``, as in training, but
+            without label smoothing.
         """
 
         def part(logits: Tensor, labels: Tensor) -> Tensor:
