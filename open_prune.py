@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from commands.notebook import runs as runs
     from commands.notebook import state as state
     from foundations.steps import Step as Step
+    from models.portable.saved import load_compacted as load_compacted
     from platforms.local import Local as Local
     from training.description import TrainDesc as TrainDesc
     from training.hparams import RunOptions as RunOptions
@@ -50,6 +51,7 @@ Experiments on pruning neural networks: train, prune, compare.
   ls                    the runs there are
   show RUN              what is known of a run
   eval RUN              measure a run at any step: top-k, each class, dimensions, accounting
+  compact RUN           write the smaller network that a mask leaves; ONNX, torch.export
   data                  which data sets are there, and how to get the others
   import WEIGHTS        make a run of weights from elsewhere
 
@@ -73,6 +75,7 @@ _PUBLIC = {
     "frame": "commands.frame",
     "metrics_frame": "commands.frame",
     "plugin": "commands.notebook",
+    "load_compacted": "models.portable.saved",
 }
 """What a notebook finds here, and where it is; imported when it is first used."""
 

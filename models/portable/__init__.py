@@ -1,0 +1,1 @@
+"""Networks that are kept and given away: a graph as JSON, its tensors, and exports of it."""
