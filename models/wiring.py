@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -122,10 +123,12 @@ def groups(wiring: Wiring, coupling: str) -> tuple[Group, ...]:
     Args:
         wiring: Of the network.
         coupling: ``grouped``: a channel with all that are added to it (a label is a group);
-            ``inner``: only channels that nothing is added to; ``independent``: each channel of
-            each layer by itself, whatever depends on it. The network's outputs are in none, and
-            protected channels in the last alone. A cut channel is 0 for whatever reads it, but
-            behind a function that is not 0 at 0, such as the sigmoid, where it is a constant.
+            ``inner``: only channels that nothing else shares, as inside a block: one layer makes
+            them, and one alone reads them, with no other layer's channels beside them;
+            ``independent``: each channel of each layer by itself, whatever depends on it. The
+            network's outputs are in none, and protected channels in the last alone. A cut channel
+            is 0 for whatever reads it, but behind a function that is not 0 at 0, such as the
+            sigmoid, where it is a constant.
 
     Returns:
         In the network's order, by the first layer and channel of each group.
@@ -141,8 +144,10 @@ def groups(wiring: Wiring, coupling: str) -> tuple[Group, ...]:
     for label, pair in _made(wiring):
         if label not in wiring.protected:
             together.setdefault(label, []).append(pair)
-    alone = coupling == "inner"
-    return tuple(tuple(pairs) for pairs in together.values() if len(pairs) == 1 or not alone)
+    if coupling == "inner":
+        alone = _unshared(wiring)
+        return tuple((pairs[0],) for n, pairs in together.items() if n in alone and len(pairs) == 1)
+    return tuple(tuple(pairs) for pairs in together.values())
 
 
 def silenced(wiring: Wiring, cut: Cut) -> dict[str, NDArray[np.bool_]]:
@@ -173,6 +178,24 @@ def _made(wiring: Wiring) -> Iterator[tuple[int, tuple[str, int]]]:
     for layer, of_layer in wiring.producers.items():
         for index, label in enumerate(of_layer.tolist()):
             yield label, (layer, index)
+
+
+def _unshared(wiring: Wiring) -> set[int]:
+    """The labels of channels that one layer makes, and one reads that reads no other layer's.
+
+    None of a stem that a block and its shortcut read, nor of those of several layers that stand
+    beside each other in a concatenation.
+    """
+    makers: dict[int, set[str]] = {}
+    for label, (layer, _) in _made(wiring):
+        makers.setdefault(label, set()).add(layer)
+    found, seen = set(), Counter[int]()
+    for of_layer in wiring.consumers.values():
+        labels = set(of_layer.tolist()) & makers.keys()
+        seen.update(labels)
+        if len(set().union(*(makers[label] for label in labels))) == 1:
+            found |= labels
+    return {label for label in found if seen[label] == 1}
 
 
 def _label_of_wires(flow: Flow) -> Channels:

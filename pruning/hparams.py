@@ -82,7 +82,7 @@ class PruningHparams(Hparams):
 
     coupling: str = "grouped"
     """Which channels are cut together: grouped (with all that are added to them), inner (only
-    channels that nothing is added to are cut) or independent."""
+    channels that one layer makes and one reads are cut, as inside a block) or independent."""
 
     block_shape: tuple[int, ...] = (4, 4)
     """The rows and columns of a block, for --granularity=blocks."""

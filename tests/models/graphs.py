@@ -127,14 +127,15 @@ class Dense(nn.Module):
         super().__init__()
         self.stem = _conv(3, 4)
         self.norms = nn.ModuleList(nn.BatchNorm2d(4 + 3 * n) for n in range(3))
-        self.layers = nn.ModuleList(_conv(4 + 3 * n, 3) for n in range(2))
+        self.layers = nn.ModuleList([_conv(4, 3), _conv(2, 3)])
+        self.narrow = nn.Sequential(_conv(7, 2, 1), nn.BatchNorm2d(2), nn.ReLU())
         self.fc = nn.Linear(10 * 4, CLASSES)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits."""
         x = self.stem(x)
-        for norm, layer in zip(self.norms, self.layers, strict=False):
-            x = torch.cat([x, layer(norm(x).relu())], 1)
+        x = torch.cat([x, self.layers[0](self.norms[0](x).relu())], 1)
+        x = torch.cat([x, self.layers[1](self.narrow(self.norms[1](x).relu()))], 1)
         x = functional.adaptive_max_pool2d(self.norms[2](x).relu(), 2)
         return cast("Tensor", self.fc(torch.flatten(x, 1)))
 
@@ -163,12 +164,12 @@ class Depthwise(nn.Module):
 
 
 class Repeated(nn.Module):
-    """One convolution that is run twice, and a shuffle of channels between halves."""
+    """One convolution that is run twice, a shuffle of channels between halves, and hidden units."""
 
     def __init__(self) -> None:
         super().__init__()
         self.stem, self.twice, self.part = _conv(3, 6), _conv(6, 6), _conv(3, 3)
-        self.fc = nn.Linear(6, CLASSES)
+        self.hidden, self.fc = nn.Linear(6, 5), nn.Linear(5, CLASSES)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits."""
@@ -177,7 +178,8 @@ class Repeated(nn.Module):
         x = torch.cat((a, self.part(b).relu()), 1)
         size, channels, height, width = x.shape
         x = x.view(size, 2, channels // 2, height, width).transpose(1, 2).contiguous()
-        return cast("Tensor", self.fc(x.view(size, -1, height, width).mean((2, 3))))
+        x = self.hidden(x.view(size, -1, height, width).mean((2, 3)))
+        return cast("Tensor", self.fc(x))
 
 
 class Grouped(nn.Module):

@@ -96,6 +96,10 @@ def test_networks_of_torchvision(name: str) -> None:
         "cifar_resnet_8_4_bottleneck",
         "cifar_imagenet_resnet_18_4",
         "gradient_flow_resnet_8",
+        "cifar_wide_resnet_10_0.25",
+        "cifar_wide_resnet_10_1_bottle_0.5",
+        "cifar_densenet_10_3",
+        "cifar_densenet_bc_10_8",
     ],
 )
 def test_networks_of_the_papers(make: Make, name: str) -> None:
@@ -187,6 +191,10 @@ def test_shortcuts_of_zeros_and_slices() -> None:
         ("cifar_imagenet_resnet_18", 2 * 960, 3 * 960, 4800),
         ("cifar_mobilenet", 5984, 5984, 5984),
         ("mnist_lenet_300_100", 400, 400, 400),
+        ("cifar_wide_resnet_40_2", 1344, 1344 + 16 + 224, 2928),
+        ("cifar_densenet_bc_100_12", 2304, 3162, 3162),
+        ("cifar_densenet_40_12", 0, 24 + 36 * 12 + 168 + 312, 936),
+        ("cifar_preresnet_164", 2 * 18 * 112, 2 * 18 * 112 + 16 + 448, 12560),
     ],
 )
 def test_how_many_groups(make: Make, name: str, inner: int, grouped: int, independent: int) -> None:
@@ -222,7 +230,7 @@ def test_shapes_and_positions() -> None:
     """A layer that is run twice is applied at twice as many places."""
     wires = wiring(NETWORKS["repeated"](), SHAPE)
     assert wires.shapes["twice"] == (6, 8, 8)
-    assert wires.positions == {"stem": 64, "twice": 128, "part": 64, "fc": 1}
+    assert wires.positions == {"stem": 64, "twice": 128, "part": 64, "hidden": 1, "fc": 1}
 
 
 def test_followers() -> None:

@@ -251,11 +251,7 @@ def test_collected_by_whoever_trains() -> None:
 @pytest.mark.parametrize(
     ("name", "coupling", "sites"),
     [
-        (
-            "pre_activation",
-            "inner",
-            ["blocks.0.relu", *(f"blocks.{n}.relu_1" for n in range(3))],
-        ),
+        ("pre_activation", "inner", [f"blocks.{n}.relu_1" for n in range(3)]),
         (
             "pre_activation",
             "grouped",
@@ -263,7 +259,8 @@ def test_collected_by_whoever_trains() -> None:
         ),
         ("option_b", "inner", ["blocks.0.relu", "blocks.1.relu", "blocks.2.relu"]),
         ("chain", "grouped", ["body.1", "body.4", "tanh"]),
-        ("dense", "grouped", ["relu", "relu_1", "relu_2"]),
+        ("dense", "grouped", ["relu", "relu_1", "narrow.2", "relu_2"]),
+        ("dense", "inner", ["narrow.2"]),
     ],
 )
 def test_sites_of_channels(name: str, coupling: str, sites: list[str]) -> None:
