@@ -8,6 +8,7 @@ KINDS: Registry[type] = Registry(
         "train": "training.description:TrainDesc",
         "import": "training.imported:ImportDesc",
         "oneshot": "branches.oneshot:Oneshot",
+        "interleaved": "branches.interleaved:Interleaved",
         "lottery_rewind": "branches.lottery_rewind:LotteryRewind",
         "shuffle": "branches.shuffle:Shuffle",
         "reinit": "branches.reinit:Reinit",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from foundations.run_directory import RunDirectory
     from pruning.hparams import PruningHparams
+    from training.course import Course
     from training.setting import Setting
     from training.start import Start
     from training.state import State
@@ -98,9 +99,30 @@ class Branch(BranchHparams):
         """
         return None
 
+    def course(
+        self,
+        parent: Description,  # noqa: ARG002 - the interface's
+        start: State,  # noqa: ARG002 - the interface's
+        companions: Sequence[State],  # noqa: ARG002 - the interface's
+        setting: Setting,  # noqa: ARG002 - the interface's
+    ) -> Course | None:
+        """How the state changes while it trains; by default, None, by updates alone.
+
+        Args:
+            parent: What the branch grows on.
+            start: The state in which training begins.
+            companions: The states of ``companions``, in that order.
+            setting: As for ``start``.
+        """
+        return None
+
     def begins(self, parent: Description) -> Step:  # noqa: ARG002 - the interface's
         """Where the schedule of the branch begins: by default at its beginning."""
         return Step()
+
+    def masked(self, parent: Description) -> Step | None:
+        """The step at which the run has the mask that it ends with; None is its end."""
+        return self.begins(parent)
 
     def origin(self, parent: Description) -> RunRef:
         """The state that the values of its weights come from, before anything was pruned.

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from foundations.description import Description, RunRef
     from foundations.steps import Step
+    from training.course import Course
     from training.setting import Setting
     from training.start import Start
     from training.state import State
@@ -45,6 +46,27 @@ class Invert(Branch):
         """The same as the parent's."""
         inverted = _inverted(parent)
         return branch_of(inverted).origin(inverted.parent)
+
+    def masked(self, parent: Description) -> Step | None:
+        """Where the parent has its own."""
+        inverted = _inverted(parent)
+        return branch_of(inverted).masked(inverted.parent)
+
+    def companions(self, parent: Description) -> tuple[RunRef, ...]:
+        """Those of the parent."""
+        inverted = _inverted(parent)
+        return branch_of(inverted).companions(inverted.parent)
+
+    def course(
+        self,
+        parent: Description,
+        start: State,
+        companions: Sequence[State],
+        setting: Setting,
+    ) -> Course | None:
+        """That of the parent with ``prune_highest`` turned round."""
+        inverted = _inverted(parent)
+        return branch_of(inverted).course(inverted.parent, start, companions, setting)
 
     def start(
         self,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from branches.base import Branch, begins, origin, pruning_of
-from branches.masks import first, first_state, granularity_of, mask_of
+from branches.masks import first_state, granularity_of, mask_of, masked
 from foundations.description import RunRef, run_ref_field
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class LayerMatched(Branch):
 
     def asks(self, parent: Description) -> tuple[RunRef, ...]:
         """The mask whose counts are matched, and the dense weights."""
-        return (first(self.counts_of or RunRef(parent)), origin(parent))
+        return (masked(self.counts_of or RunRef(parent)), origin(parent))
 
     def begins(self, parent: Description) -> Step:
         """Where the parent did."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from branches.base import begins, pruning_of
+from branches.base import begins, branch_of, pruning_of
 from foundations.description import BranchDesc, RunRef
 from foundations.errors import UserError
 
@@ -25,8 +25,16 @@ if TYPE_CHECKING:
 
 
 def mask_state(description: Description) -> RunRef:
-    """The state in which a run has its mask: the first."""
-    return first(RunRef(description))
+    """The first state in which a run has the mask that it ends with."""
+    return masked(RunRef(description))
+
+
+def masked(run: RunRef) -> RunRef:
+    """The first state of the run with the mask that it ends with, unless the step is given."""
+    description = run.description
+    if run.step is not None or not isinstance(description, BranchDesc):
+        return first(run)
+    return replace(run, step=branch_of(description).masked(description.parent))
 
 
 def first(run: RunRef) -> RunRef:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from branches.masks import first
+from branches.masks import first, masked
 from foundations.description import BranchHparams, RunRef, run_ref_field
 from foundations.errors import UserError
 from pruning.hparams import PruningHparams
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from foundations.description import Description
     from pruning.mask import Mask
     from pruning.prune import Pruned
+    from pruning.subject import Subject
     from training.setting import Setting
     from training.state import State
 
@@ -43,7 +44,7 @@ class PruningBranch(PruningHparams, BranchHparams):
     def also_asks(self, scored: RunRef) -> tuple[RunRef, ...]:
         """The states that the pruning itself needs besides the one that is scored."""
         initial = (first(replace(scored, step=None)),) if self.score_distance else ()
-        return initial if self.match_run is None else (*initial, first(self.match_run))
+        return initial if self.match_run is None else (*initial, masked(self.match_run))
 
     def pruning(self, parent: Description) -> PruningHparams:  # noqa: ARG002 - the interface's
         """As this branch says."""
@@ -62,22 +63,26 @@ class PruningBranch(PruningHparams, BranchHparams):
             setting: Network, data and where to compute.
         """
         from pruning.prune import prune
-        from pruning.subject import Subject
 
         seed = self.key_of(setting)
-        subject = Subject(
+        return prune(
+            self.subject(also, setting),
+            setting.on_device(scored.weights),
+            data=setting.scoring_data(seed),
+            seed=seed,
+            mask=scored.mask,
+        )
+
+    def subject(self, also: Sequence[State], setting: Setting) -> Subject:
+        """What is pruned, and how; ``also`` as in ``pruned``."""
+        from pruning.subject import Subject
+
+        return Subject(
             setting.network(),
             self,
             setting.data.shape,
             matched=None if self.match_run is None else _mask_of(also[-1], self.match_run),
             initial=setting.on_device(also[0].weights) if self.score_distance else None,
-        )
-        return prune(
-            subject,
-            setting.on_device(scored.weights),
-            data=setting.scoring_data(seed),
-            seed=seed,
-            mask=scored.mask,
         )
 
     def shuffled(self, mask: Mask, scored: State, setting: Setting) -> Mask:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from foundations.owners import Owner
     from foundations.run_directory import RunDirectory
     from training.context import Context
+    from training.course import Course
     from training.description import TrainDesc
     from training.provenance import Session
     from training.start import Start
@@ -267,7 +268,8 @@ class _Work:
             if not start_decides_training(self.job.description):
                 self._check_steps(steps)
             start = self._start(states)
-            self.setting = replace(self.setting, objective=self._objective())
+            course = self._course(start.state)
+            self.setting = replace(self.setting, objective=self._objective(), course=course)
             wanted = self._iterations(steps, start.state.iteration)
             if self.directory.state is not RunState.DONE:
                 self._train(start, wanted, session, whole=whole)
@@ -304,9 +306,15 @@ class _Work:
             self._check_begin(start.state.iteration)
             self.claim.check()
             write_start(self.directory, start, self.setting)
-            for alarm in alarms(self.directory.fact(Fact.SPARSITY)):
-                self.context.reporter.warn(alarm)
+            self._warn()
+            if "stops" in start.facts:
+                self.context.reporter.warn(str(start.facts["stops"]))
         return read_start(self.directory, self.setting)
+
+    def _warn(self) -> None:
+        """Tell of layers that the mask cuts to nothing."""
+        for alarm in alarms(self.directory.fact(Fact.SPARSITY)):
+            self.context.reporter.warn(alarm)
 
     def _objective(self) -> Objective | None:
         """What is minimized, where that is not the loss of the recipe."""
@@ -315,6 +323,14 @@ class _Work:
             return None
         branch = branch_of(description)
         return branch.objective(description.parent, self.companions, self.setting)
+
+    def _course(self, start: State) -> Course | None:
+        """How the state changes while it trains, where that is not by updates alone."""
+        description = self.job.description
+        if not isinstance(description, BranchDesc):
+            return None
+        branch = branch_of(description)
+        return branch.course(description.parent, start, self.companions, self.setting)
 
     def _check_begin(self, iteration: int) -> None:
         """Refuse to begin past the end: such a run could never be complete."""
@@ -328,6 +344,7 @@ class _Work:
 
     def _train(self, start: Start, wanted: list[int], session: Session, *, whole: bool) -> None:
         from training.recording import Recording
+        from training.start import write_sparsity
 
         until = self.setting.end if whole else max(wanted, default=start.state.iteration)
         recording = Recording(
@@ -339,6 +356,10 @@ class _Work:
         self.directory.remove_fact(Fact.FAILED)
         recording.train(until)
         if recording.engine.iteration == self.setting.end:
+            if self.setting.course is not None:
+                self.claim.check()
+                write_sparsity(self.directory, recording.engine.mask, self.setting)
+                self._warn()
             self.directory.seal(self.claim, recording.end_metrics())
 
     def _replay(self, start: Start, wanted: list[int], session: Session) -> None:

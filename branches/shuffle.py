@@ -84,4 +84,5 @@ class Shuffle(Branch):
         ignored = () if made is None else made.layers_to_ignore
         mask = shuffle_units(shuffled, granularity, seed, how=self.shuffle, ignored=ignored)
         facts = {"shuffle": self.shuffle}
-        return first_state(states[0].iteration, states[1].weights, mask, facts)
+        begin = begins(parent).iterations(setting.iterations_per_epoch)
+        return first_state(begin, states[1].weights, mask, facts)

@@ -7,7 +7,7 @@ evaluate, between two calls of ``advance``.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 
     from datasets.data import Data
     from pruning.mask import Mask
+    from training.course import Course
     from training.description import TrainDesc
     from training.setting import Setting
-    from training.step import Objective
+    from training.step import Objective, Step
 
     Watch = Callable[[int, Tensor], bool]
     """Called after each update with the iteration and the loss; True asks to stop."""
@@ -49,6 +50,7 @@ class Engine:
         order_seed: The seed of the order of the data, and of other draws of training.
         device: Where to compute.
         objective: What is minimized; by default the cross entropy.
+        course: How the state changes while it trains; by default by updates alone.
     """
 
     def __init__(
@@ -61,8 +63,11 @@ class Engine:
         order_seed: int,
         device: torch.device,
         objective: Objective | None = None,
+        course: Course | None = None,
     ) -> None:
         self.recipe, self.device, self.order_seed = recipe, device, order_seed
+        self.course = course
+        self._observer = None if course is None else course.observer
         self.numerics = PROFILES[recipe.training.numerics]
         self.network = network.to(device, self.numerics.dtype).train()
         self.loader = TrainLoader(
@@ -81,22 +86,25 @@ class Engine:
         self._parameters = [name for name, _ in network.named_parameters()]
         self._gates = gate_tensors(state.mask or {})
         self.tensors = self._tensors(state)
-        self._step = make_step(
-            self.network, recipe.training, device, recipe.dataset.batch_size, objective
-        )
+        made = (self.network, recipe.training, device, recipe.dataset.batch_size, objective)
+        self._step = make_step(*made)
+        self._observed = self._observer and make_step(*made, self._observer)
         self._drawn_from = _default_generator(device)
 
     @classmethod
     def on(cls, setting: Setting, state: State) -> Engine:
         """The engine of a run in its setting, at one of its states."""
+        course = setting.course
+        observed = course.observer.gates if course and course.observer else ()
         return cls(
-            setting.network(state.mask),
+            setting.network({*(state.mask or ()), *observed}),
             setting.recipe,
             setting.data,
             state,
             order_seed=setting.order_seed,
             device=setting.device,
             objective=setting.objective,
+            course=course,
         )
 
     def state(self) -> State:
@@ -105,7 +113,7 @@ class Engine:
         slots = {slot: _copies(values) for slot, values in self.tensors.slots.items()}
         names = self.network.state_dict().keys()
         weights = _copies({name: held[name] for name in names})
-        return State(self.iteration, weights, self.mask, slots)
+        return State(self.iteration, weights, self.mask, slots, _copies(self.tensors.seen))
 
     def weights(self) -> dict[str, Tensor]:
         """The tensors in use, by name: to read, not to keep."""
@@ -119,11 +127,14 @@ class Engine:
     def advance(self, until: int, watch: Watch | None = None) -> None:
         """Make updates up to iteration ``until``, within the current epoch.
 
-        Returns early when ``watch`` asks for it. No update waits for the device.
+        Returns early behind a change of the course, and when ``watch`` asks for it. No update
+        waits for the device.
         """
         epoch, first = divmod(self.iteration, self.iterations_per_epoch)
         if until > (epoch + 1) * self.iterations_per_epoch:
             raise ValueError("advance stays within an epoch")
+        change = None if self.course is None else self.course.after(self.iteration)
+        until = until if change is None else min(until, change)
         rates = self._learning_rates(epoch)
         batches = self.loader.epoch(epoch, first)
         with _borrowed(self._drawn_from) as drawn_from:
@@ -132,8 +143,11 @@ class Engine:
                 # Dropout, say. A few microseconds, so no network has to say whether it draws.
                 drawn_from.manual_seed(key(self.order_seed, "network", self.iteration))
                 images = images.to(dtype=self.numerics.dtype)
-                self.losses[position] = self._step(self.tensors, images, labels, rates[position])
+                step = self._step_at(self.iteration)
+                self.losses[position] = step(self.tensors, images, labels, rates[position])
                 self.iteration += 1
+                if self.iteration == change:
+                    self._change()
                 if watch is not None and watch(self.iteration, self.losses[position]):
                     return
 
@@ -165,6 +179,20 @@ class Engine:
         sizes[-1] = self.loader.examples - sizes[:-1].sum()
         return float((losses * sizes).sum() / self.loader.examples)
 
+    def _step_at(self, iteration: int) -> Step:
+        """The step that follows so many iterations: with the observer, where he looks."""
+        if self._observer is not None and self._observer.watches(iteration):
+            return cast("Step", self._observed)
+        return self._step
+
+    def _change(self) -> None:
+        """Do what the course has for this iteration; whoever stops here stops behind it."""
+        self.check_finite()
+        state = cast("Course", self.course).change(self.state())
+        self.mask = state.mask
+        self._gates = gate_tensors(state.mask or {})
+        self.tensors = self._tensors(state)
+
     def _tensors(self, state: State) -> Tensors:
         weights = state.weights if state.mask is None else state.mask.apply(state.weights)
         held = {name: self._own(value) for name, value in weights.items()}
@@ -180,7 +208,9 @@ class Engine:
         buffers = {name: value for name, value in held.items() if name not in self._parameters}
         slots = state.slots or fresh_slots(self.recipe.training, trained)
         slots = {slot: self._in_order(part, trained) for slot, part in slots.items()}
-        return Tensors(trained, fixed, buffers, slots, self._masks(state.mask))
+        fresh = {} if self._observer is None else self._observer.fresh()
+        seen = {name: self._own(value) for name, value in (state.seen or fresh).items()}
+        return Tensors(trained, fixed, buffers, slots, self._masks(state.mask), seen)
 
     def _in_order(
         self, slot: Mapping[str, Tensor], trained: Mapping[str, Tensor]
@@ -208,6 +238,9 @@ class Engine:
             learning_rate(self.recipe.training, iteration, self.iterations_per_epoch)
             for iteration in range(begin, begin + self.iterations_per_epoch)
         ]
+        if self.course is not None and self.course.lr is not None and self.course.changes:
+            own = max(0, self.course.changes[-1] - begin)
+            rates[:own] = [self.course.lr] * len(rates[:own])
         if not self.numerics.compiled:
             return rates
         return torch.tensor(rates, dtype=self.numerics.dtype, device=self.device)

@@ -8,6 +8,7 @@ bytes as one that was not, and to the same metrics where the options are the sam
 from __future__ import annotations
 
 import time
+from itertools import takewhile
 from typing import TYPE_CHECKING, NoReturn
 
 from foundations.errors import InterruptedRunError
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 
 _CHECKPOINT_S = 10.0
 """Seconds after which the end of an epoch is worth a checkpoint, where none was asked for."""
+
+_MASK = "mask"
+"""The phase of what is told of a mask that changes."""
 
 _FLUSH_S = 2.0
 """Seconds between two writings of the metrics."""
@@ -147,6 +151,7 @@ class Recording:
         epoch_ends = at % engine.iterations_per_epoch == 0
         if at > self.start.iteration and (epoch_ends or at in self.saves):
             engine.check_finite()
+        self._note_change()
         if epoch_ends or at in (self.start.iteration, self.setting.end):
             self._note()
         if at in self.saves:
@@ -170,6 +175,16 @@ class Recording:
             self.context.reporter.epoch(at, shown)
         if time.monotonic() - self._flushed > _FLUSH_S:
             self._flush()
+
+    def _note_change(self) -> None:
+        """Add how much is left behind a change of the mask to the record, once."""
+        course, at, mask = self.setting.course, self.engine.iteration, self.engine.mask
+        if course is None or mask is None or at not in course.changes:
+            return
+        latest = takewhile(lambda row: row.iteration == at, reversed(self.metrics))
+        if not any(row.phase == _MASK for row in latest):
+            epoch = at // self.engine.iterations_per_epoch
+            self.metrics.append(Metric(at, epoch, _MASK, "kept", float(course.kept(mask))))
 
     def _training_loss(self) -> list[tuple[str, str, float]]:
         """The mean loss of the epoch that ended, where all of it was trained on."""

@@ -50,6 +50,7 @@ def to_tensors(state: State, losses: Tensor) -> TensorFile:
     flat |= {f"weights/{name}": value for name, value in state.weights.items()}
     for slot, values in state.slots.items():
         flat |= {f"slots/{slot}/{name}": value for name, value in values.items()}
+    flat |= {f"seen/{name}": value for name, value in state.seen.items()}
     return TensorFile(flat | {_LOSSES: losses}, metadata)
 
 
@@ -61,7 +62,8 @@ def from_tensors(file: TensorFile, iteration: int) -> tuple[State, Tensor]:
         slots.setdefault(slot, {})[name] = value
     bits = _below("mask", file.tensors)
     mask = unpack(bits, file.metadata) if bits else None
-    state = State(iteration, _below("weights", file.tensors), mask, slots)
+    seen = _below("seen", file.tensors)
+    state = State(iteration, _below("weights", file.tensors), mask, slots, seen)
     return state, file.tensors[_LOSSES]
 
 

@@ -14,7 +14,7 @@ from pruning.gating import with_gates
 from training.numerics import PROFILES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     import torch
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from datasets.hparams import DatasetHparams
     from platforms.base import Platform
     from pruning.criteria import Examples
-    from pruning.mask import Mask
+    from training.course import Course
     from training.description import TrainDesc
     from training.step import Objective
 
@@ -44,6 +44,7 @@ class Setting:
         device: Where to compute.
         workers: Processes that decode images.
         objective: What training minimizes; None is the cross entropy.
+        course: How its state changes while it trains, besides by updates.
     """
 
     recipe: TrainDesc
@@ -52,6 +53,7 @@ class Setting:
     device: torch.device
     workers: int = 0
     objective: Objective | None = None
+    course: Course | None = None
 
     @classmethod
     def on(cls, platform: Platform, recipe: TrainDesc, replicate: int) -> Setting:
@@ -91,12 +93,12 @@ class Setting:
         """The iteration at which training ends."""
         return self.recipe.training.training_steps.iterations(self.iterations_per_epoch)
 
-    def network(self, mask: Mask | None = None) -> nn.Module:
+    def network(self, mask: Iterable[str] | None = None) -> nn.Module:
         """The architecture, on the device; its own weights mean nothing.
 
         Args:
-            mask: The network has the gates that it names; they are all ones until a functional
-                call is given those of ``gate_tensors(mask)``.
+            mask: The network has the gates that it (or other names) names; they are all ones until
+                a functional call is given those of ``gate_tensors(mask)``.
 
         Raises:
             UserError: The network has no place for such a gate.

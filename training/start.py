@@ -65,11 +65,10 @@ def write_start(directory: RunDirectory, start: Start, setting: Setting) -> None
         for name, value in state.weights.items()
     }
     mask = None if state.mask is None else state.mask.to("cpu")
-    mask_or_dense = mask or Mask.dense(weights, prunable(setting.network()))
     state = State(state.iteration, weights if mask is None else mask.apply(weights), mask)
     step = Step.at(state.iteration, setting.iterations_per_epoch)
     save(directory, state, step)
-    directory.write_fact(Fact.SPARSITY, _sparsity(mask, mask_or_dense, setting))
+    write_sparsity(directory, mask, setting)
     facts = {
         "iteration": state.iteration,
         "iterations_per_epoch": setting.iterations_per_epoch,
@@ -84,12 +83,14 @@ def write_start(directory: RunDirectory, start: Start, setting: Setting) -> None
     directory.write_fact(Fact.START, facts)
 
 
-def _sparsity(mask: Mask | None, mask_or_dense: Mask, setting: Setting) -> Json:
+def write_sparsity(directory: RunDirectory, mask: Mask | None, setting: Setting) -> None:
     """Counts; of a pruned network also of what is alive and on a path, which takes a trace."""
-    report = sparsity_report(mask_or_dense)
-    if mask is None:
-        return report
-    return structured(report, mask, setting.network(), setting.data.shape)
+    network = setting.network()
+    dense = Mask.dense(network.state_dict(), prunable(network))
+    report: Json = sparsity_report(mask or dense)
+    if mask is not None:
+        report = structured(report, mask, network, setting.data.shape)
+    directory.write_fact(Fact.SPARSITY, report)
 
 
 def read_start(directory: RunDirectory, setting: Setting) -> Start:

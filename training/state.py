@@ -21,9 +21,11 @@ class State:
         weights: Parameters and buffers by their ``state_dict`` names.
         mask: What is kept; None is everything.
         slots: The optimizer's tensors by slot and parameter; empty is an optimizer that is fresh.
+        seen: What an observer of training has accumulated; empty where it has seen nothing yet.
     """
 
     iteration: int
     weights: dict[str, Tensor]
     mask: Mask | None = None
     slots: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    seen: dict[str, Tensor] = field(default_factory=dict)

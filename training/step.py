@@ -7,7 +7,7 @@ place and has no state of its own, so the same definition runs eagerly and as on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,6 +15,7 @@ from torch.func import functional_call, grad_and_value
 from torch.nn import functional
 
 from training import OPTIMIZERS
+from training.course import Update
 from training.numerics import PROFILES, compiled_apart
 from training.optimizers import clipped
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from training.course import Observer
     from training.hparams import TrainingHparams
     from training.optimizers import Rate, Slots
 
@@ -46,6 +48,7 @@ class Tensors:
         buffers: Batch-norm statistics, changed by the forward pass.
         slots: The optimizer's state.
         masks: Of each pruned parameter, 1 where it is kept and 0 where not, in its dtype.
+        seen: What an observer has accumulated.
     """
 
     trained: dict[str, Tensor]
@@ -53,6 +56,7 @@ class Tensors:
     buffers: dict[str, Tensor]
     slots: Slots
     masks: dict[str, Tensor]
+    seen: dict[str, Tensor] = field(default_factory=dict)
 
 
 def training_loss(hparams: TrainingHparams, logits: Tensor, labels: Tensor) -> Tensor:
@@ -75,6 +79,7 @@ def make_step(
     device: torch.device,
     batch_size: int,
     objective: Objective | None = None,
+    observer: Observer | None = None,
 ) -> Step:
     """The step of this network under these hyperparameters.
 
@@ -84,6 +89,7 @@ def make_step(
         device: Where to compute.
         batch_size: Of whole batches, for which a compiled step has its graph.
         objective: What is minimized; by default the cross entropy.
+        observer: Who looks at each update; such a step is not compiled.
 
     Returns:
         A function of the tensors, images, labels and learning rate (a number, or a
@@ -96,28 +102,45 @@ def make_step(
     def step(
         tensors: Tensors, images: Tensor, labels: Tensor, lr: Rate, differentiate: ValueAndGrad
     ) -> Tensor:
-        def loss_of(trained: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
-            weights = {**trained, **tensors.fixed, **buffers}
+        gates = _inputs(observer, tensors, len(images))
+
+        def loss_of(variables: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
+            weights = {**tensors.fixed, **variables, **buffers}
             with numerics.arithmetic(device):
                 logits = functional_call(network, weights, (images,))
             if objective is None:
                 return training_loss(hparams, logits, labels)
             return objective(images, logits, labels)
 
-        loss, gradients = differentiate(loss_of, tensors.trained, tensors.buffers)
+        loss, slopes = differentiate(loss_of, {**tensors.trained, **gates}, tensors.buffers)
+        gradients, of_gates = slopes[: len(tensors.trained)], slopes[len(tensors.trained) :]
         with torch.no_grad():
             mask_gradients(tensors, gradients)
+            found = dict(zip(tensors.trained, gradients, strict=True))
             if hparams.clip_gradient_norm is not None:
                 gradients = clipped(gradients, hparams.clip_gradient_norm)
             update(list(tensors.trained.values()), gradients, tensors.slots, lr, hparams)
+            if observer is not None:
+                parameters = {**tensors.fixed, **tensors.trained}
+                slopes_of = dict(zip(gates, of_gates, strict=True))
+                update_made = Update(parameters, found, gates, slopes_of, len(images))
+                observer.observe(tensors.seen, update_made)
         return loss
 
     def eager(tensors: Tensors, images: Tensor, labels: Tensor, lr: Rate) -> Tensor:
         return step(tensors, images, labels, lr, eager_gradient)
 
-    if not numerics.compiled:
+    if observer is not None or not numerics.compiled:
         return eager
     return _compiled(step, eager, batch_size)
+
+
+def _inputs(observer: Observer | None, tensors: Tensors, examples: int) -> dict[str, Tensor]:
+    """The gates of each example that the observer asks for."""
+    if observer is None:
+        return {}
+    like = next(iter(tensors.trained.values()))
+    return observer.inputs(examples, tensors.fixed, like)
 
 
 def mask_gradients(tensors: Tensors, gradients: list[Tensor]) -> None:

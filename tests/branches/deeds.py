@@ -25,7 +25,7 @@ from foundations.errors import OpenPruneError
 from platforms import fingerprint
 from pruning import prune, shuffle  # noqa: F401 - as above: imported before the fork
 from tests.branches.runs import Example, context
-from training import recording, replaying, setting, start  # noqa: F401 - as above
+from training import interleaving, recording, replaying, setting, start  # noqa: F401 - as above
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from branches.interleaved import Interleaved
 from branches.oneshot import Oneshot
 from branches.run import Job, complete, state_of
 from commands.progress import Silent
@@ -75,6 +76,22 @@ EXAMPLES: Mapping[str, Example] = {
     "pruned amid training": Example(
         pruned(dense(**DECAYED), prune_step="2it", state_step="4it"),
         options(checkpoint_every="2it"),
+    ),
+    "pruned while training": Example(
+        BranchDesc(
+            parent=dense(**DECAYED),
+            branch=Interleaved(
+                prune_after=Step(0, 1),
+                prune_every=Step(0, 2),
+                prune_iterations=4,
+                granularity="nodes",
+                strategy="wg",
+                track="average",
+                track_batches=2,
+                preserve_momentum=True,
+            ),
+        ),
+        options(checkpoint_every="2it", weight_save_steps="5it"),
     ),
 }
 
