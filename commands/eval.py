@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from itertools import takewhile
@@ -12,12 +13,13 @@ from commands.flags import parse
 from commands.measuring import Measuring
 from commands.parsing import platform_flags, store_of
 from commands.progress import reporter
-from foundations.errors import UserError
+from foundations.errors import UserError, unknown
 from foundations.hparams import Hparams, optional_step_field
 from foundations.steps import Step
 from foundations.tables import number_to_json
 from platforms import process
 from platforms.stop import graceful_stop
+from pruning.conventions import CONVENTIONS
 from training.context import Context
 from training.hparams import RunOptions
 
@@ -74,6 +76,47 @@ class EvalFlags(Hparams):
     accounting: bool = False
     """Also what is left of each layer: weights, kernels, channels, multiply-accumulates, bytes."""
 
+    flops: bool = False
+    """Also parameters and operations for one image: dense, under the mask, and compacted."""
+
+    flops_convention: tuple[str, ...] = ("macs",)
+    """How operations are counted: macs (multiply-accumulates of kept weights, and nothing else), or
+    as published code does: ptflops (Lubana and Dick 2021), rethinking (Liu et al. 2019),
+    measure_model (Crowley et al. 2018). Several may be given."""
+
+    compression: bool = False
+    """Also the bytes that storing takes: dense, masked and packed (kept values and one bit for each
+    entry), and compacted; and how many times smaller the last two are. Published code has the bytes
+    of the dense network's file divided by those of the given file: the last of these ratios, but
+    for the files' headers."""
+
+    latency: bool = False
+    """Also the time of a forward pass on images of the test split: dense, masked and compacted take
+    turns; medians and quartiles."""
+
+    latency_batches: tuple[int, ...] = (1, 128)
+    """With how many images at once to time it."""
+
+    latency_threads: tuple[str, ...] = ("1", "all")
+    """With how many threads to time it; all is as many as there are cores. A GPU is timed once."""
+
+    latency_warmup: int = 3
+    """Rounds that are not counted, for each batch size and number of threads."""
+
+    latency_repeats: int = 30
+    """Rounds that are counted, at most; in each, every network has a turn."""
+
+    latency_seconds: float = 20.0
+    """No further round is begun after so long, for each batch size and number of threads, but
+    there are at least three."""
+
+    memory: bool = False
+    """Also the peak memory of a forward pass: what the GPU's allocator gives out, elsewhere the
+    tensors that are alive at once."""
+
+    memory_batches: tuple[int, ...] = (1, 128)
+    """With how many images at once to measure that."""
+
     json: bool = False
     """Print JSON, and nothing else."""
 
@@ -81,7 +124,7 @@ class EvalFlags(Hparams):
     """Show no progress."""
 
     def check(self) -> None:
-        """Refuse unknown splits, k below 1, no batches, and flags that another one lacks."""
+        """Refuse unknown names, numbers below 1, and flags that another one lacks."""
         RunOptions(evaluate_on=self.evaluate_on, top_k=self.top_k)
         for count, switch in (
             ("recalibrate_batches", "recalibrate"),
@@ -91,6 +134,30 @@ class EvalFlags(Hparams):
             given = getattr(self, count)
             self.require(given is None or given >= 1, count, "it must be at least 1")
             self.require(given is None or getattr(self, switch), count, f"it needs --{switch}")
+        for convention in self.flops_convention:
+            if convention not in CONVENTIONS:
+                raise unknown(CONVENTIONS.what, convention, CONVENTIONS)
+        self._check_resources()
+
+    def _check_resources(self) -> None:
+        for name in ("flops_convention", "latency_batches", "latency_threads", "memory_batches"):
+            self.require(bool(getattr(self, name)), name, "there must be at least one")
+        for name in ("latency_batches", "memory_batches"):
+            self.require(min(getattr(self, name)) >= 1, name, "each must be at least 1")
+        known = all(_is_count(word) for word in self.latency_threads)
+        self.require(known, "latency_threads", "each is a number of at least 1, or all")
+        self.require(self.latency_warmup >= 0, "latency_warmup", "it must be at least 0")
+        self.require(self.latency_repeats >= 3, "latency_repeats", "it must be at least 3")
+        self.require(self.latency_seconds > 0, "latency_seconds", "it must be more than 0")
+        for field in dataclasses.fields(self):
+            switch = field.name.partition("_")[0]
+            needs = switch in {"flops", "latency", "memory"} and field.name != switch
+            given = needs and getattr(self, field.name) != field.default
+            self.require(not given or getattr(self, switch), field.name, f"it needs --{switch}")
+
+
+def _is_count(word: str) -> bool:
+    return word == "all" or (word.isdecimal() and int(word) >= 1)
 
 
 def evaluate_runs(arguments: Sequence[str]) -> None:

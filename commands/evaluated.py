@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from commands.compared import TOLD
 from commands.sparsity import accounting
 from commands.text import decimal, percent, table
 
@@ -73,3 +74,6 @@ def _others(run: Json) -> Iterator[str]:
     if (account := run.get("accounting")) is not None:
         yield from ("", f"{name} at {account['step']}: what is left")
         yield from accounting(account)
+    for measure, lines in TOLD.items():
+        if (found := run.get(measure)) is not None:
+            yield from ("", f"{name} at {found['step']}", *lines(found))

@@ -13,6 +13,7 @@ from foundations.description import RunRef
 from foundations.errors import UserError
 from foundations.run_directory import Fact
 from foundations.steps import Step
+from platforms import cores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,7 +100,31 @@ class Measuring:
             shape = one.setting.data.shape
             counted = account(one.setting.network(), shape, one.mask, one.wiring)
             found["accounting"] = (step, {**counted})
-        return found
+        return found | {name: (step, value) for name, value in self._compared(step)}
+
+    def _compared(self, step: Step) -> Iterator[tuple[str, dict[str, Json]]]:
+        """What is measured of the dense, the masked and the compacted network."""
+        flags = self.flags
+        if not (flags.flops or flags.compression or flags.latency or flags.memory):
+            return
+        from training.measures import resources, sizes
+        from training.measures.variants import Variants
+
+        variants = Variants(self._at(step))
+        if flags.flops:
+            yield "flops", {**sizes.flops(variants, flags.flops_convention)}
+        if flags.compression:
+            yield "compression", {**sizes.compression(variants)}
+        if flags.latency:
+            every = (
+                cores.usable() if word == "all" else int(word) for word in flags.latency_threads
+            )
+            counts = flags.latency_warmup, flags.latency_repeats
+            effort = resources.Effort(*counts, flags.latency_seconds)
+            timed = resources.latency(variants, flags.latency_batches, list(every), effort)
+            yield "latency", {"parameters": sizes.parameters(variants), **timed}
+        if flags.memory:
+            yield "memory", {**resources.memory(variants, flags.memory_batches)}
 
     @property
     def _step(self) -> Step:

@@ -36,12 +36,20 @@ def _count(convention: str, name: str, classes: int = 10) -> int:
 @pytest.mark.parametrize(
     ("convention", "network", "classes", "published"),
     [
-        ("ptflops", "cifar_resnet_56", 10, "126.84"),
-        ("ptflops", "tinyimagenet_modifiedresnet_18", 10, "556.7"),
+        ("ptflops", "cifar_vgg_13_relu_bn", 100, "229.19"),
+        ("ptflops", "cifar_mobilenet", 100, "47.27"),
+        ("ptflops", "gradient_flow_resnet_56", 10, "126.84"),
+        ("ptflops", "cifar_resnet_56", 100, "126.84"),
+        ("ptflops", "cifar_imagenet_resnet_18", 100, "556.7"),
+        ("ptflops", "cifar_imagenet_resnet_34", 100, "1161.5"),
         ("ptflops", "tinyimagenet_modifiedresnet_34", 100, "1161.5"),
         ("rethinking", "cifar_vgg_19", 10, "797.6"),
         ("rethinking", "cifar_vgg_16", 10, "627.6"),
         ("rethinking", "cifar_preresnet_110_bottleneck", 10, "341.2"),
+        ("rethinking", "cifar_densenet_40_12", 10, "573.1"),
+        ("rethinking", "cifar_densenet_100_12_transition_0.5", 10, "2684.2"),
+        ("measure_model", "cifar_wide_resnet_40_2", 10, "328.30"),
+        ("measure_model", "cifar_densenet_bc_100_12", 10, "289.10"),
     ],
 )
 def test_published_numbers(convention: str, network: str, classes: int, published: str) -> None:
