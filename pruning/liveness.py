@@ -32,7 +32,7 @@ class Liveness(NamedTuple):
     """Whether it reaches the output."""
 
 
-def liveness(flow: Flow, connected: Mapping[str, Bools]) -> Liveness:
+def liveness(flow: Flow, connected: Mapping[str, Bools], zero: Bools | None = None) -> Liveness:
     """The wires that kept weights reach from the image, and from which they reach the output.
 
     Args:
@@ -40,12 +40,15 @@ def liveness(flow: Flow, connected: Mapping[str, Bools]) -> Liveness:
         connected: What is kept, where not all is: of a convolution or linear layer, by its
             module's name, (outputs, inputs of a group); of a norm or depthwise convolution, or of a
             gate by its site, (channels,).
+        zero: By wire, like the result: whether it is 0 if no image reaches it. Nothing passes a
+            product with such a wire. Left out, nothing is known of constants.
     """
     reached, heard = (np.zeros(flow.wires + 2, dtype=np.bool_) for _ in range(2))
     for step in flow.steps:
         reached[step.outputs] = _forward(step, reached[step.sources], connected)
+        reached[step.outputs] &= _passes(step, reached, zero)
     for step in reversed(flow.steps):
-        alive = _backward(step, heard[step.outputs], connected)
+        alive = _backward(step, heard[step.outputs] & _passes(step, reached, zero), connected)
         heard[step.sources[np.broadcast_to(alive, step.sources.shape)]] = True
     return Liveness(reached, heard)
 
@@ -62,6 +65,13 @@ def live_connections(step: Step, live: Liveness) -> Bools:
     heard, reached = outputs.reshape(groups, -1, 1), sources.reshape(groups, 1, -1)
     pairs: Bools = np.logical_and(heard, reached).reshape(len(outputs), -1)
     return pairs
+
+
+def _passes(step: Step, reached: Bools, zero: Bools | None) -> Bools:
+    """Which outputs are not products with nothing."""
+    if zero is None or step.kind != "multiply":
+        return np.ones(len(step.outputs), dtype=np.bool_)
+    return _every((reached | ~zero)[step.sources])
 
 
 def _forward(step: Step, rows: Bools, connected: Mapping[str, Bools]) -> Bools:
@@ -99,4 +109,9 @@ def _between(step: Step, connected: Bools) -> Bools:
 
 def _any(rows: Bools, axis: int) -> Bools:
     found: Bools = np.logical_or.reduce(rows, axis=axis)
+    return found
+
+
+def _every(rows: Bools) -> Bools:
+    found: Bools = np.logical_and.reduce(rows, axis=0)
     return found

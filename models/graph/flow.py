@@ -7,8 +7,8 @@ numbers about (flattening, concatenation, slices) makes no steps at all: the wir
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +82,16 @@ class Site:
     """The name of the node in the graph that it comes after."""
 
 
+class Lane(NamedTuple):
+    """Where the channels of a tensor are."""
+
+    axis: int
+    """The dimension along which each index is one channel."""
+
+    wires: Wires
+    """(size along the axis,), constants among them."""
+
+
 @dataclass(frozen=True, eq=False)
 class Flow:
     """A network as steps."""
@@ -98,3 +108,7 @@ class Flow:
 
     positions: dict[str, int]
     """At how many places each convolution or linear layer is applied to one image."""
+
+    lanes: dict[str, Lane] = field(default_factory=dict)
+    """By the name of the node in the graph: the channels of its output, behind its gates. Only of
+    single tensors that images go into, and whose channels are told apart."""

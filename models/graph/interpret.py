@@ -19,8 +19,8 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 from foundations.errors import UserError
 from models.graph import layers, rules
 from models.graph.arithmetic import arithmetic, shifted
-from models.graph.arrays import constants, distinct, reduced, slim, spread
-from models.graph.flow import CONSTANT, ZERO
+from models.graph.arrays import along, constants, distinct, reduced, slim, spread
+from models.graph.flow import CONSTANT, ZERO, Lane
 from models.graph.ledger import Ledger
 from models.graph.places import Place, places
 from models.graph.trace import traced
@@ -101,6 +101,8 @@ class _Runner(fx.Interpreter):
         for place in self._places.get(n.name, ()):
             if isinstance(result, Tensor) and not result.is_meta:
                 result = layers.gate(self._ledger, place, n.name, result)
+        if isinstance(result, Tensor) and not result.is_meta and n.op != "output":
+            self._ledger.lanes |= _lane(n.name, result)
         return result
 
     def get_attr(self, target: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401 - as above
@@ -168,6 +170,15 @@ class _Runner(fx.Interpreter):
         sources = np.unique(np.concatenate(read))
         fill = self._ledger.step("opaque", sources, 1)[0] if len(sources) else CONSTANT
         return tree_map_only(Tensor, lambda out: constants(out.shape, int(fill)), _hollow(call))
+
+
+def _lane(node: str, wires: Tensor) -> dict[str, Lane]:
+    """Channels along dimension 1, or else the last, as after linear layers on sequences."""
+    for axis in (1, wires.dim() - 1) if wires.dim() > 1 else ():
+        channels = along(wires, axis)
+        if channels is not None:
+            return {node: Lane(axis, channels)}
+    return {}
 
 
 def _hollow(call: _Call) -> Any:  # noqa: ANN401 - whatever it gives

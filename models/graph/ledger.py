@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.graph.flow import Flow, Kind, Site, Step, Wires
+from models.graph.flow import Flow, Kind, Lane, Site, Step, Wires
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -22,6 +22,7 @@ class Ledger:
     sites: dict[str, Site] = field(default_factory=dict)
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     positions: dict[str, int] = field(default_factory=dict)
+    lanes: dict[str, Lane] = field(default_factory=dict)
 
     def step(
         self, kind: Kind, sources: ArrayLike, count: int, *, name: str = "", groups: int = 1
@@ -40,4 +41,6 @@ class Ledger:
 
     def flow(self) -> Flow:
         """What was written."""
-        return Flow(tuple(self.steps), self.wires, self.sites, self.shapes, self.positions)
+        return Flow(
+            tuple(self.steps), self.wires, self.sites, self.shapes, self.positions, self.lanes
+        )

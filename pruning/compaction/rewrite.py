@@ -1,0 +1,359 @@
+"""How the operations of a network are done by a smaller one, one after the other.
+
+Each node of the graph is run as the masked network has it, and written anew with the channels that
+are live: those that depend on the image and that the output depends on. What is not known to treat
+channels apart gets all of them, dead ones as the constants that they are.
+"""
+
+from __future__ import annotations
+
+import copy
+import operator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, fx, nn
+from torch.utils._pytree import tree_leaves
+
+from models.graph import rules
+from models.graph.interpret import BATCH
+from models.graph.trace import name_of
+from pruning.compaction import sliced
+from pruning.compaction.carried import Carried, Writer
+from pruning.compaction.masked import Exact
+from pruning.compaction.moved import gathered, moves_alike, with_replaced
+
+if TYPE_CHECKING:
+    from pruning.compaction.carried import Indices
+    from pruning.compaction.masked import Masked
+    from pruning.compaction.sliced import Layer
+    from pruning.liveness import Liveness
+
+_SUMS = frozenset({"add", "iadd", "radd"})
+_MOVES = rules.MOVES | rules.SPATIAL | rules.REDUCTIONS | {"pad"}
+_ELEMENTWISE = rules.PASSES | rules.SHIFTS
+
+
+class Rewriter(Exact):
+    """Runs a masked network, and writes the smaller one."""
+
+    def __init__(self, masked: Masked, live: Liveness, dtype: torch.dtype) -> None:
+        super().__init__(masked)
+        self._masked = masked
+        self._live = live.reached & live.heard
+        self._again = _called_again(masked)
+        self._dependent = _dependent(masked.exact.graph)
+        graph = fx.Graph()
+        first = next(iter(masked.exact.graph.nodes))
+        self.writer = Writer(graph, graph.placeholder(first.name), dtype)
+        self._made: dict[fx.Node, Any] = {}
+        self._sizes: fx.Node | None = None
+
+    def run_node(self, n: fx.Node) -> Any:  # noqa: ANN401 - whatever the node gives
+        """As the masked network has it; what the smaller one has is written down."""
+        value = super().run_node(n)
+        self._made[n] = self._written(n, value)
+        for done in self.user_to_last_uses.get(n, ()):
+            self._made.pop(done, None)
+        return value
+
+    def _written(self, n: fx.Node, value: Any) -> Any:  # noqa: ANN401 - a Carried, a node, a number
+        if n.op == "placeholder":
+            return self._placeholder(n, value)
+        if n.op == "get_attr":
+            return self._held(str(n.target))
+        if n.op == "output":
+            return self.writer.graph.output(self._whole(n.args[0]))
+        if not any(isinstance(leaf, Tensor) for leaf in tree_leaves(value)):
+            return self._number(n, value)
+        if isinstance(value, Tensor) and n in self._dependent:
+            return self._carried(n, value)
+        return self._as_it_was(n)
+
+    def _placeholder(self, n: fx.Node, value: Any) -> Any:  # noqa: ANN401 - as above
+        if not isinstance(value, Tensor):
+            return value
+        lane = self._masked.flow.lanes[n.name]
+        every = np.arange(value.shape[1])
+        return Carried(self.writer.image, value, 1, every, self._live[lane.wires])
+
+    def _held(self, name: str) -> fx.Node:
+        """A tensor that the network holds."""
+        owner, _, attribute = name.rpartition(".")
+        tensor = getattr(self._masked.network.get_submodule(owner), attribute)
+        self.writer.parts[name] = tensor
+        return self.writer.graph.get_attr(name)
+
+    def _carried(self, n: fx.Node, value: Tensor) -> Carried:
+        lane = self._masked.flow.lanes.get(n.name)
+        if lane is None or value.shape[0] != BATCH or value.shape[lane.axis] != len(lane.wires):
+            return self._opaque(n, value)
+        live = self._live[lane.wires]
+        if not live.any():
+            return Carried(None, value, lane.axis, np.zeros(0, np.int64), live)
+        empty = Carried(None, value, lane.axis, np.flatnonzero(live), live)
+        return self._by_rule(n, empty) or self._opaque(n, value)
+
+    def _by_rule(self, n: fx.Node, out: Carried) -> Carried | None:
+        """As one of the rules has it; None where none fits."""
+        if n.op == "call_module":
+            found = self._layer(n, out)
+            if found is not None:
+                return found
+        name = self._operation(n)
+        if name in _ELEMENTWISE or name in rules.ARITHMETIC:
+            return self._elementwise(n, name, out)
+        if name in _MOVES:
+            return self._moved(n, name, out)
+        return None
+
+    def _operation(self, n: fx.Node) -> str:
+        """What it is called, if it is PyTorch's or Python's own."""
+        if n.op == "call_module":
+            return rules.plain(type(self.fetch_attr(str(n.target))).__name__)
+        known = {"torch", "torchvision", "_operator", "builtins"}
+        own = n.op == "call_method" or (n.target.__module__ or "torch").split(".")[0] in known
+        return rules.plain(name_of(n)) if own else ""
+
+    # layers
+
+    def _layer(self, n: fx.Node, out: Carried) -> Carried | None:
+        name = str(n.target)
+        module = self._masked.network.get_submodule(name)
+        x = self._made[n.args[0]] if n.args and isinstance(n.args[0], fx.Node) else None
+        if not isinstance(x, Carried) or x.axis != out.axis or x.value.dim() != out.value.dim():
+            return None
+        along = 1 if isinstance(module, nn.Conv2d) else out.value.dim() - 1
+        if isinstance(module, nn.Conv2d | nn.Linear) and _is_plain(module):
+            return self._weighed(n, module, x, out) if out.axis == along else None
+        if self._operation(n) in rules.NORMS and out.axis == 1:
+            return self._norm(n, module, x, out)
+        return None
+
+    def _weighed(self, n: fx.Node, module: Layer, x: Carried, out: Carried) -> Carried:
+        name = str(n.target)
+        if name in self._again:
+            part = sliced.everything(module, len(x.live), len(out.live))
+        else:
+            rows = np.ones_like(out.live) if _is_answer(n) else out.live
+            part = sliced.needed(module, (x.live, rows), self._masked.connected.get(name))
+        read = np.zeros_like(x.live)
+        read[part.columns] = True
+        constants = self._exact(name)(_without(x, read | x.live))
+        small = sliced.sliced(module, part, constants, before_norm=self._before_norm(n))
+        self.writer.parts[name] = small.layer
+        node = self.writer.graph.call_module(name, (self.writer.give(x, part.columns),))
+        node = self.writer.plus(node, small.rest)
+        return _with(out, node, part.rows, small.offset)
+
+    def _before_norm(self, n: fx.Node) -> bool:
+        """Whether only a batch norm with statistics, which is run once, reads it."""
+        users = list(n.users)
+        if len(users) != 1 or users[0].op != "call_module" or users[0].target in self._again:
+            return False
+        module = self.fetch_attr(str(users[0].target))
+        return isinstance(module, nn.modules.batchnorm._BatchNorm) and module.track_running_stats  # noqa: SLF001 - what all batch norms are
+
+    def _norm(self, n: fx.Node, module: nn.Module, x: Carried, out: Carried) -> Carried:
+        name = str(n.target)
+        channels = np.arange(len(out.live)) if name in self._again else out.wanted
+        offset = None
+        if x.offset is not None:
+            offset = x.offset[torch.from_numpy(np.searchsorted(x.channels, channels))]
+        self.writer.parts[name] = sliced.norm(module, channels, offset)
+        node = self.writer.graph.call_module(name, (self.writer.give(x, channels),))
+        return _with(out, node, channels)
+
+    # sums, products, and functions of single numbers
+
+    def _elementwise(self, n: fx.Node, name: str, out: Carried) -> Carried | None:
+        operands = [argument for argument in n.args if isinstance(argument, fx.Node)]
+        if len(operands) != len(n.all_input_nodes) and name in _ELEMENTWISE:
+            return None
+        if name in _SUMS and not n.kwargs and len(operands) == 2:
+            one, other = (self._made[operand] for operand in operands)
+            found = self._sum(one, other, out)
+            if found is not None:
+                return found
+        replaced: dict[fx.Node, Any] = {}
+        for operand in n.all_input_nodes:
+            node = self._aligned(operand, out)
+            if node is None:
+                return None
+            replaced[operand] = node
+        return _with(out, self._copied(n, replaced), out.wanted)
+
+    def _aligned(self, operand: fx.Node, out: Carried) -> Any:  # noqa: ANN401 - a node, a number
+        """An operand with the channels of the result; None where it has no such channels."""
+        made, value = self._made[operand], self.env[operand]
+        if not isinstance(value, Tensor) or out.axis is None:
+            return made
+        axis = out.axis - out.value.dim() + value.dim()
+        if axis < 0 or value.shape[axis] == 1:
+            return self._whole(operand)
+        if isinstance(made, Carried):
+            return self.writer.give(made, out.wanted) if made.axis == axis == out.axis else None
+        if out.live.all():
+            return made
+        index = self.writer.tensor(torch.from_numpy(out.wanted))
+        return self.writer.call(torch.index_select, made, axis, index)
+
+    def _sum(self, a: Any, b: Any, out: Carried) -> Carried | None:  # noqa: ANN401 - operands
+        """Of tensors of one shape, each with channels of its own."""
+        if not isinstance(a, Carried) or not isinstance(b, Carried) or out.axis is None:
+            return None
+        if not (a.axis == b.axis == out.axis and a.value.shape == b.value.shape):
+            return None
+        wanted, rest, nodes = out.wanted, torch.zeros_like(out.value[:1]), []
+        for x in (a, b):
+            own = wanted[np.isin(wanted, x.channels)]
+            has = np.isin(np.arange(len(x.live)), own)
+            rest = rest + _without(x, has)[:1]
+            if len(own):
+                zeros = torch.zeros_like(_part(rest, np.setdiff1d(wanted, own), out.axis))
+                node = self.writer.give(x, own)
+                nodes.append(self.writer.among(node, own, wanted, zeros, out.axis))
+        node = nodes[0] if len(nodes) == 1 else self.writer.call(operator.add, *nodes)
+        return _with(out, self.writer.plus(node, _part(rest, wanted, out.axis)), wanted)
+
+    # what moves or summarizes
+
+    def _moved(self, n: fx.Node, name: str, out: Carried) -> Carried | None:
+        given = {m: self._made[m] for m in n.all_input_nodes if isinstance(self.env[m], Tensor)}
+        if not all(isinstance(x, Carried) and x.axis is not None for x in given.values()):
+            return None
+        apart = name in rules.MOVES or name == "pad"
+        if moves_alike(lambda table: self._run(n, table), given, out, apart=apart):
+            nodes = {
+                m: self.writer.give(x, x.wanted) if x.live.any() else None for m, x in given.items()
+            }
+            return _with(out, self._copied(n, nodes), out.wanted)
+        if len(given) == 1:
+            return self._from_one(n, next(iter(given.items())), out)
+        return None
+
+    def _from_one(
+        self, n: fx.Node, source: tuple[fx.Node, Carried], out: Carried
+    ) -> Carried | None:
+        """A flattening, or a choice of channels, however it is written."""
+        node, x = source
+        flat = out.value.dim() == 2 and out.value.shape == x.value.flatten(1).shape
+        if flat and moves_alike(lambda t: torch.flatten(t[node], 1), {node: x}, out, apart=True):
+            return _with(
+                out, self.writer.call(torch.flatten, self.writer.give(x, x.wanted), 1), out.wanted
+            )
+        places = gathered(lambda table: self._run(n, table), node, x, out)
+        if places is None:
+            return None
+        return _with(out, self.writer.give(x, places), out.wanted)
+
+    # all else
+
+    def _opaque(self, n: fx.Node, value: Tensor) -> Carried:
+        """The operation as it was, with all channels of all that it reads."""
+        node = self._as_it_was(n)
+        for gate in self._masked.gates.get(n.name, ()):
+            shape = gate.reshape(-1, *(1 for _ in range(value.dim() - 2)))
+            node = self.writer.call(operator.mul, node, self.writer.tensor(shape))
+        lane = self._masked.flow.lanes.get(n.name)
+        if lane is None or value.shape[0] != BATCH or value.shape[lane.axis] != len(lane.wires):
+            return Carried(node, value, None, np.zeros(0, np.int64), np.zeros(0, np.bool_))
+        every = np.arange(len(lane.wires))
+        return Carried(node, value, lane.axis, every, self._live[lane.wires])
+
+    def _as_it_was(self, n: fx.Node) -> fx.Node:
+        return self._copied(n, {m: self._whole(m) for m in n.all_input_nodes})
+
+    def _copied(self, n: fx.Node, replaced: dict[fx.Node, Any]) -> fx.Node:
+        """The operation, of other nodes."""
+        table = {m: replaced.get(m, self._made[m]) for m in n.all_input_nodes}
+        args, kwargs = with_replaced(n, table)
+        if n.op == "call_module":
+            name = str(n.target)
+            self.writer.parts[name] = copy.deepcopy(self._masked.network.get_submodule(name))
+        return self.writer.graph.create_node(n.op, n.target, args, kwargs)
+
+    def _whole(self, argument: Any) -> Any:  # noqa: ANN401 - arguments
+        return fx.node.map_arg(argument, self._all_of)
+
+    def _all_of(self, n: fx.Node) -> Any:  # noqa: ANN401 - as above
+        made = self._made[n]
+        return self.writer.whole(made) if isinstance(made, Carried) else made
+
+    # numbers
+
+    def _number(self, n: fx.Node, value: Any) -> Any:  # noqa: ANN401 - as above
+        """Sizes are as of the whole network, and only that of the batch is asked for."""
+        first = n.args[0] if n.args else None
+        x = self._made[first] if isinstance(first, fx.Node) else first
+        name = self._operation(n)
+        if isinstance(x, Carried) and x.value.shape[0] == BATCH:
+            if name == "size" or (name == "getattr" and n.args[1] == "shape"):
+                sizes = (self._batch(), *x.value.shape[1:])
+                return sizes if name == "getattr" or len(n.args) == 1 else sizes[n.args[1]]  # type: ignore[index]
+            if name in {"dim", "getattr"} and isinstance(value, int):
+                return value
+        if name == "getitem" and isinstance(x, tuple) and not isinstance(n.args[1], fx.Node):
+            return x[n.args[1]]  # type: ignore[index]
+        known = [self._made[m] for m in n.all_input_nodes]
+        if not any(isinstance(leaf, fx.Node | Carried) for leaf in tree_leaves(known)):
+            return value
+        return self._as_it_was(n)
+
+    def _batch(self) -> fx.Node:
+        if self._sizes is None:
+            self._sizes = self.writer.graph.call_method("size", (self.writer.image, 0))
+        return self._sizes
+
+    def _run(self, n: fx.Node, table: dict[fx.Node, Any]) -> Any:  # noqa: ANN401 - what it gives
+        """The operation on other tensors."""
+        args, kwargs = with_replaced(n, {m: table.get(m, self.env[m]) for m in n.all_input_nodes})
+        if n.op == "call_method":
+            return getattr(args[0], str(n.target))(*args[1:], **kwargs)
+        run = self._exact(str(n.target)) if n.op == "call_module" else n.target
+        return run(*args, **kwargs)  # type: ignore[operator]
+
+    def _exact(self, name: str) -> Any:  # noqa: ANN401 - a module
+        return self.fetch_attr(name)
+
+
+def _dependent(graph: fx.Graph) -> set[fx.Node]:
+    """What depends on the images, if only on how many there are."""
+    found: set[fx.Node] = set()
+    for n in graph.nodes:
+        if n.op == "placeholder" or not found.isdisjoint(n.all_input_nodes):
+            found.add(n)
+    return found
+
+
+def _called_again(masked: Masked) -> set[str]:
+    """Modules that are run several times, or whose weight is another's too: they stay whole."""
+    runs = [str(n.target) for n in masked.exact.graph.nodes if n.op == "call_module"]
+    weights = [id(getattr(masked.network.get_submodule(name), "weight", name)) for name in runs]
+    return {name for name, weight in zip(runs, weights, strict=True) if weights.count(weight) > 1}
+
+
+def _is_plain(module: Layer) -> bool:
+    """Whether it does what its class does in PyTorch."""
+    return type(module).forward in {nn.Conv2d.forward, nn.Linear.forward}
+
+
+def _is_answer(n: fx.Node) -> bool:
+    """Whether it is what the network gives: all of it stays then."""
+    return all(user.op == "output" for user in n.users)
+
+
+def _with(out: Carried, node: fx.Node, channels: Indices, offset: Tensor | None = None) -> Carried:
+    return Carried(node, out.value, out.axis, channels, out.live, offset)
+
+
+def _without(x: Carried, gone: np.ndarray[Any, np.dtype[np.bool_]]) -> Tensor:
+    """The constants of a tensor, all else 0."""
+    kept = torch.from_numpy(~gone).double()
+    shape = [-1 if dim == x.axis else 1 for dim in range(x.value.dim())]
+    return x.value[:1].where(kept.reshape(shape) > 0, 0.0)
+
+
+def _part(values: Tensor, channels: Indices, axis: int) -> Tensor:
+    return values.index_select(axis, torch.from_numpy(channels))
