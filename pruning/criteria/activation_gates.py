@@ -7,8 +7,9 @@ these of every example and channel from one pass back.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from pruning.granularities.channels import Channels
 from pruning.granularities.gates import Gates
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -32,33 +33,22 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.int64]
 
 
-class Part(NamedTuple):
-    """Some places of a gate, and the units that they are of."""
-
-    gate: str
-    """The buffer of a gated network."""
-    unit: str
-    """The name of the units, as the granularity has it."""
-    places: Tensor
-    """int64, (n,): in the gate."""
-    rows: Tensor
-    """int64, (n,): among the units of the name."""
-
-
 @dataclass(frozen=True, eq=False)
 class UnitSites:
     """The sites whose gates are those of units."""
 
     sites: tuple[Site, ...]
     """For ``models.gates.gated``."""
-    parts: tuple[Part, ...]
     sizes: Mapping[str, int]
-    """By the name of units: how many there are."""
+    """By the name of units, as the granularity has it: how many there are."""
+    places: Tensor
+    """int64, (n,): places of gates that are of units, in all gates one after another."""
+    rows: Tensor
+    """int64, (n,): the units that they are of, in all units one after another."""
 
     def to(self, device: torch.device | str) -> UnitSites:
         """The same with indices on a device."""
-        parts = (p._replace(places=p.places.to(device), rows=p.rows.to(device)) for p in self.parts)
-        return UnitSites(self.sites, tuple(parts), self.sizes)
+        return replace(self, places=self.places.to(device), rows=self.rows.to(device))
 
 
 def sites_of(granularity: Granularity, wiring: Wiring) -> UnitSites:
@@ -83,12 +73,12 @@ def sites_of(granularity: Granularity, wiring: Wiring) -> UnitSites:
     }
     found = _activations_first(at_gates, wiring)
     _refuse_unseen(granularity, found)
-    names = np.array([family.name for family in granularity.families for _ in family.places])
-    rows = np.concatenate([family.places for family in granularity.families])
     used = tuple(wiring.sites[name] for name, units in found.items() if (units >= 0).any())
-    parts = (part for site in used for part in _parts(site, found[site.name], names, rows))
-    sizes = {str(name): int((names == name).sum()) for name in dict.fromkeys(names.tolist())}
-    return UnitSites(used, tuple(parts), sizes)
+    sizes = _sizes(granularity)
+    units = np.concatenate([found[site.name] for site in used])
+    places = np.flatnonzero(units >= 0)
+    rows = _in_a_row(granularity, sizes)[units[places]]
+    return UnitSites(used, sizes, torch.from_numpy(places), torch.from_numpy(rows))
 
 
 def gates_of_examples(
@@ -124,12 +114,12 @@ def unit_sums(
     Returns:
         (batch, units), by the names of units.
     """
-    batch = next(iter(gates.values()))
-    sums = {name: batch.new_zeros(len(batch), size) for name, size in sites.sizes.items()}
-    for gate, unit, places, rows in sites.parts:
-        product = gates[gate][:, places] * slopes[gate][:, places]
-        sums[unit] = sums[unit].index_add(1, rows, product)
-    return sums
+    names = [buffer_name(gate_name(site.name)) for site in sites.sites]
+    products = torch.cat([gates[name] * slopes[name] for name in names], 1)
+    sums = products.new_zeros(len(products), sum(sites.sizes.values()))
+    sums = sums.index_add(1, sites.rows, products[:, sites.places])
+    parts = torch.split(sums, list(sites.sizes.values()), 1)
+    return dict(zip(sites.sizes, parts, strict=True))
 
 
 def information(sums: Mapping[str, Tensor], *, batch_mean: bool = False) -> dict[str, Tensor]:
@@ -153,9 +143,23 @@ def _of_gates(granularity: Gates, wiring: Wiring) -> UnitSites:
     """Each gate is that of its own units."""
     named = {gate_name(site.name): site for site in wiring.sites.values()}
     sites = {name: named[name] for name in granularity.made}
-    every = {name: torch.arange(site.width) for name, site in sites.items()}
-    parts = tuple(Part(buffer_name(name), name, at, at) for name, at in every.items())
-    return UnitSites(tuple(sites.values()), parts, {name: len(at) for name, at in every.items()})
+    sizes = {name: site.width for name, site in sites.items()}
+    every = torch.arange(sum(sizes.values()))
+    return UnitSites(tuple(sites.values()), sizes, every, every)
+
+
+def _sizes(channels: Channels) -> dict[str, int]:
+    """How many units there are of each name."""
+    sizes: dict[str, int] = {}
+    for family in channels.families:
+        sizes[family.name] = sizes.get(family.name, 0) + len(family.places)
+    return sizes
+
+
+def _in_a_row(channels: Channels, sizes: Mapping[str, int]) -> Numbers:
+    """By number of a unit: where it is among all units, those of one name after another."""
+    begins = dict(zip(sizes, accumulate(sizes.values(), initial=0), strict=False))
+    return np.concatenate([begins[family.name] + family.places for family in channels.families])
 
 
 def _activations_first(found: Mapping[str, Numbers], wiring: Wiring) -> dict[str, Numbers]:
@@ -211,13 +215,3 @@ def _before_sums(wiring: Wiring, own: Mapping[str, Numbers]) -> Numbers:
         elif step.elementwise and len(step.sources) == 1:
             alone[step.outputs] = alone[step.sources[0]]
     return alone[:-2]
-
-
-def _parts(site: Site, of_gate: Numbers, names: NDArray[np.str_], rows: Numbers) -> Iterator[Part]:
-    """The parts of a gate, by the names of its units."""
-    places = np.flatnonzero(of_gate >= 0)
-    units = of_gate[places]
-    for name in dict.fromkeys(names[units].tolist()):
-        here = names[units] == name
-        at = (torch.from_numpy(each[here]) for each in (places, rows[units]))
-        yield Part(buffer_name(gate_name(site.name)), name, *at)
