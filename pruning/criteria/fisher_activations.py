@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 class FisherActivations:
     """Half the mean over examples of the squared sum over positions of a dL/da.
 
-    Theis et al. 2018, "Faster gaze prediction with dense networks and Fisher pruning", equation 10:
-    to second order, what the loss grows by when the activation a, behind norm and ReLU, is set to
+    Theis et al. 2018, "Faster gaze prediction with dense networks and Fisher pruning": to second
+    order, what the loss grows by when the activation a, behind norm and ReLU, is set to
     zero. L is an example's loss. Of channels that are cut together, the sum is over the activations
     of all of them (``activation_gates.sites_of``). In training mode, where batch norm takes the
     batch's statistics, what an example's activation does to the losses of the others counts too.
