@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from branches import KINDS, branches
+from commands.cuts import with_cuts
 from commands.flags import HelpShown, parse
 from commands.hparams import CommandFlags
 from commands.parents import parent_of
@@ -50,6 +51,7 @@ def branch(arguments: Sequence[str]) -> None:
 def _run(parent: str, kind: type[Branch], arguments: Sequence[str]) -> None:
     store = store_of(arguments)
     source = parent_of(parent, kind, store)
+    arguments = with_cuts(arguments, source.named)
     groups: dict[str, Hparams | type[Hparams]] = {
         "command": CommandFlags,
         "branch": kind,

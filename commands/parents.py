@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 class Parent(ABC):
     """A parent as the command line names it: the flags it takes, and the runs that they mean."""
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The names of the runs that it is, where it is named by them."""
+        return ()
+
     @abstractmethod
     def groups(self, arguments: Sequence[str]) -> dict[str, Hparams | type[Hparams]]:
         """The groups of flags that describe it."""
@@ -81,6 +86,11 @@ class NamedRun(Parent):
     text: str
     store: Store
     kind: type[Branch]
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The one."""
+        return (self.text,)
 
     def groups(self, arguments: Sequence[str]) -> dict[str, Hparams | type[Hparams]]:
         """None: what it is, is written in its directory.

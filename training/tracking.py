@@ -11,9 +11,14 @@ from torch import nn
 
 from foundations.errors import UserError
 from models.gates import gate_name
-from pruning.criteria.activation_gates import gates_of_examples, sites_of, unit_sums
+from pruning.criteria.activation_gates import (
+    gates_of_examples,
+    information,
+    sites_of,
+    unit_sums,
+)
 from pruning.criteria.batch_norm import BnTaylor
-from pruning.criteria.fisher_activations import FisherActivations, information
+from pruning.criteria.fisher_activations import FisherActivations
 from pruning.criteria.loss import Loss, LossCriterion
 from pruning.mask import Mask
 from training.course import Update
