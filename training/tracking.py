@@ -17,7 +17,7 @@ from pruning.criteria.activation_gates import (
     sites_of,
     unit_sums,
 )
-from pruning.criteria.batch_norm import BnTaylor
+from pruning.criteria.batch_norm import BnTaylor, with_norms
 from pruning.criteria.fisher_activations import FisherActivations
 from pruning.criteria.loss import Loss, LossCriterion
 from pruning.mask import Mask
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pruning.begun import Begun
     from pruning.criteria.activation_gates import UnitSites
     from pruning.criteria.passes import Scores
+    from pruning.granularity import Granularity
     from training.course import Gates
 
 _COUNT = "count"
@@ -152,7 +153,7 @@ class _OfGradients:
 
     def scores(self, update: Update) -> Mapping[str, Tensor]:
         """Of what is cut they are zero, as its weights and gradients are."""
-        granularity, mask = self.begun.method.granularity, self._everything
+        granularity, mask = self._granularity, self._everything
         names = self._scored
         loss = _Observed(
             network=nn.Identity(),
@@ -182,13 +183,19 @@ class _OfGradients:
         return made
 
     @cached_property
+    def _granularity(self) -> Granularity:
+        """That of the pruning; for scores of norms, with norms of the channels' own."""
+        granularity = self.begun.method.granularity
+        return with_norms(granularity) if isinstance(self.criterion, BnTaylor) else granularity
+
+    @cached_property
     def _everything(self) -> Mask:
         mask = self.begun.mask
         return Mask({name: torch.ones_like(kept) for name, kept in mask.items()})
 
     @cached_property
     def _scored(self) -> list[str]:
-        granularity = self.begun.method.granularity
+        granularity = self._granularity
         if isinstance(self.criterion, BnTaylor):
             return granularity.multiplied(self._everything)
         return granularity.scored(self._everything)
