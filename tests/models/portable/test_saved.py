@@ -13,6 +13,7 @@ import open_prune
 from foundations.errors import DamageError, OpenPruneError, UserError
 from foundations.tensors import save_tensors
 from models.graph.trace import _graph
+from models.portable.describe import described
 from models.portable.saved import ARCHITECTURE, TENSORS, known, load_compacted, save_compacted
 from tests.models.graphs import CLASSES, NETWORKS, SHAPE, drawn, images
 
@@ -126,15 +127,12 @@ def test_a_forged_truth_names_nothing_that_is_called(
     """Whoever makes a file with right sums is refused by the tables, with the place."""
 
     def forged(module: fx.GraphModule) -> Any:
-        told = true_described(module)
+        told = described(module)
         told["nodes"][1]["op"], told["nodes"][1]["target"] = "call_function", "os.system"
         told["nodes"][1]["args"] = [f"touch {tmp_path / 'pwned'}"]
         return told
 
-    from models.portable import saved
-
-    true_described = saved.described
-    monkeypatch.setattr(saved, "described", forged)
+    monkeypatch.setattr("models.portable.saved.described", forged)
     save_compacted(folder, graph, FACTS)
     with pytest.raises(UserError, match=r"architecture\.json cannot be loaded.*'os\.system'"):
         load_compacted(folder)
