@@ -85,6 +85,8 @@ def test_gray_images_can_be_normalized_by_a_half_and_not_by_colors() -> None:
     assert named("half", 1) == ((0.5,), (0.5,))
     assert named("half", 3) == ((0.5,) * 3, (0.5,) * 3)
     assert named("cifar", 3)[1] == (0.2023, 0.1994, 0.2010)
+    for rounded, exact in zip(named("wide_resnet", 3), named("cifar10", 3), strict=True):
+        assert rounded == pytest.approx(exact, abs=0.05 / 255)
     replace(MNIST, normalize="half")
     replace(MNIST, dataset_name="cifar10", normalize="cifar100")
     with pytest.raises(UserError, match="3 channels, and these images have 1"):

@@ -50,6 +50,7 @@ def test_published_gates() -> None:
         ("cifar_resnet_20", 9, 9 + 2),
         ("cifar_resnet_20_a", 9, 9),  # its shortcuts have no weights
         ("cifar_preresnet_164", 2 * 54, 54 + 3),
+        ("cifar_wide_resnet_40_2", 18, 18 + 3),
         ("imagenet_resnet_50", 2 * 16, 16 + 4),
     ],
 )
