@@ -14,6 +14,7 @@ COMMANDS: Registry[Callable[[Sequence[str]], None]] = Registry(
         "ls": "commands.ls:ls",
         "show": "commands.show:show_run",
         "eval": "commands.eval:evaluate_runs",
+        "compact": "commands.compact:compact",
         "data": "commands.data:data",
         "import": "commands.import_:import_weights",
     },

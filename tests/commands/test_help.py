@@ -12,6 +12,7 @@ import pytest
 import open_prune
 from branches import KINDS, branches
 from commands import COMMANDS
+from commands.compact import CompactFlags
 from commands.eval import EvalFlags
 from commands.flags import flag_names
 from commands.hparams import CommandFlags, PluginFlags
@@ -49,6 +50,7 @@ HELPS = [
     (("ls",), {"--tree", "--root"}),
     (("show",), {"--replicate", "--root"}),
     (("eval",), {*flag_names(EvalFlags), "--root", "--device"}),
+    (("compact",), {*flag_names(CompactFlags), "--root", "--device"}),
     (("data",), {"--data_root"}),
 ]
 

@@ -1,0 +1,200 @@
+"""What compaction makes of a run's network: the smaller network, and whether it does the same."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import torch
+from torch import Tensor, fx, nn
+
+from foundations.errors import OpenPruneError
+from models.portable.describe import tensors
+from pruning.accounting import account
+from pruning.compaction.compact import compacted
+from pruning.mask import Mask
+from training.evaluation import Evaluation
+from training.measures.accuracy import evaluate
+
+if TYPE_CHECKING:
+    from training.measures.subject import Subject
+
+TOLERANCE = 1e-9
+"""How far outputs in float64 may differ, relative to the largest of them, or to 1 if that is less:
+rounding alone, of sums in another order."""
+
+_AT_ONCE = 64
+"""Images that are compared at once: it decides memory alone."""
+
+
+class Size(TypedDict):
+    """How large a network is."""
+
+    parameters: int
+    macs: int
+    """Multiply-accumulates for one image."""
+    bytes: int
+    """Stored: parameters and buffers."""
+    accuracy: float | None
+    """On the test split, in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Compacted:
+    """A network that was made smaller, and what was measured of it."""
+
+    network: fx.GraphModule
+    """In evaluation mode, on the CPU, in the dtype of the run."""
+
+    dense: Size
+    """Without the mask; its accuracy is not measured."""
+
+    masked: Size
+    """Kept weights alone, packed as ``pruning.accounting`` says."""
+
+    compacted: Size
+    difference: float
+    """The largest difference of its outputs from the masked network's, both in float64."""
+
+    examples: int
+    """On how many test images."""
+
+
+def compact(subject: Subject, examples: int) -> Compacted:
+    """Make the network of a run as small as its mask allows, and compare the two.
+
+    Args:
+        subject: The network at a state.
+        examples: On how many images of the test split, spread over it, outputs are compared.
+
+    Raises:
+        UserError: The network cannot be traced.
+        OpenPruneError: The smaller network gives other outputs.
+    """
+    setting = subject.setting
+    network, shape = setting.network(), setting.data.shape
+    mask = subject.mask or Mask({})
+    wide = {name: _double(tensor) for name, tensor in subject.weights.items()}
+    small = compacted(network.double(), shape, wide, mask).eval()
+    images = test_images(subject, examples)
+    difference = _compared(subject, small, images)
+    small = small.to(subject.numerics.dtype)
+    dense, masked = _sizes(subject, mask)
+    (of_masked,) = evaluate(subject)
+    masked["accuracy"] = of_masked["metrics"]["accuracy"]
+    return Compacted(small.cpu(), dense, masked, _size(subject, small), difference, len(images))
+
+
+def test_images(subject: Subject, examples: int) -> Tensor:
+    """Images of the test split, spread evenly over it, normalized: (B, C, H, W)."""
+    batches = subject.setting.evaluation("test")
+    if batches is None:
+        raise AssertionError("Every data set has a test split.")
+    wanted = torch.linspace(0, batches.examples - 1, min(examples, batches.examples)).long()
+    found, first = list[Tensor](), 0
+    for images, labels in batches:
+        here = wanted[(wanted >= first) & (wanted < first + len(labels))] - first
+        found.append(images[here.to(images.device)])
+        first += len(labels)
+    return torch.cat(found)
+
+
+def _compared(subject: Subject, small: nn.Module, images: Tensor) -> float:
+    """The largest difference in float64.
+
+    Raises:
+        OpenPruneError: It is more than rounding.
+    """
+    masked = copy.deepcopy(subject.network()).double()
+    masked.load_state_dict({name: _double(value) for name, value in subject.weights.items()})
+    largest = scale = 0.0
+    with torch.no_grad():
+        for batch in torch.split(images.double(), _AT_ONCE):
+            ours, theirs = masked(batch), small(batch)
+            largest = max(largest, float((ours - theirs).abs().max()))
+            scale = max(scale, float(ours.abs().max()))
+    if not largest <= TOLERANCE * max(1.0, scale):  # also where it is not a number
+        raise OpenPruneError(
+            f"The compacted network gives outputs that differ from the masked network's by up to "
+            f"{largest:.3g}, where rounding explains {TOLERANCE * max(1.0, scale):.3g}. It was not "
+            "written."
+        )
+    return largest
+
+
+def _sizes(subject: Subject, mask: Mask) -> tuple[Size, Size]:
+    """The dense network's, and the masked one's."""
+    network = subject.setting.network()
+    counts = account(network, subject.setting.data.shape, mask, subject.wiring)
+    total, others = counts["total"], counts["others"]
+    whole = {name: parameter.numel() for name, parameter in network.named_parameters()}
+    kept = {name: mask.layers[name].kept if name in mask else whole[name] for name in whole}
+    dense: Size = {
+        "parameters": sum(whole.values()),
+        "macs": total["macs"],
+        "bytes": total["bytes"] + others["bytes"],
+        "accuracy": None,
+    }
+    packed = total["bytes_packed"] + others["bytes_packed"]
+    return dense, {
+        "parameters": sum(kept.values()),
+        "macs": total["macs_kept"],
+        "bytes": packed,
+        "accuracy": None,
+    }
+
+
+def _size(subject: Subject, small: fx.GraphModule) -> Size:
+    """Of the smaller network, which is measured on the test split."""
+    setting = subject.setting
+    batches = setting.evaluation("test")
+    if batches is None:
+        raise AssertionError("Every data set has a test split.")
+    weights = tensors(small)
+    metrics = Evaluation(small, setting.recipe.training).measure(weights, batches)
+    return {
+        "parameters": sum(parameter.numel() for parameter in small.parameters()),
+        "macs": multiply_accumulates(small, setting.data.shape),
+        "bytes": sum(value.numel() * value.element_size() for value in weights.values()),
+        "accuracy": metrics["accuracy"],
+    }
+
+
+def multiply_accumulates(network: fx.GraphModule, shape: tuple[int, int, int]) -> int:
+    """Those of its convolutions and linear layers for one image, as ``pruning.accounting`` counts.
+
+    Args:
+        network: Its values do not matter.
+        shape: (channels, height, width) of the images.
+    """
+    hollow = copy.deepcopy(network).to("meta")
+    counter = _Counter(hollow)
+    with torch.no_grad():
+        counter.run(torch.empty((1, *shape), device="meta", dtype=_dtype(hollow)))
+    return counter.macs
+
+
+class _Counter(fx.Interpreter):
+    """Runs a graph on tensors without values, and counts."""
+
+    def __init__(self, module: fx.GraphModule) -> None:
+        super().__init__(module)
+        self.macs = 0
+
+    def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401 - the base's
+        """One for each weight and place of the output."""
+        result, module = super().call_module(target, args, kwargs), self.fetch_attr(target)
+        if isinstance(module, nn.Conv2d):
+            self.macs += module.weight.numel() * result[0, 0].numel()
+        elif isinstance(module, nn.Linear):
+            self.macs += module.weight.numel() * result[0, ..., 0].numel()
+        return result
+
+
+def _dtype(network: nn.Module) -> torch.dtype:
+    return next((parameter.dtype for parameter in network.parameters()), torch.float32)
+
+
+def _double(value: Tensor) -> Tensor:
+    return value.double() if value.is_floating_point() else value
