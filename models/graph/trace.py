@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 class _Tracer(fx.Tracer):
     """Keeps convolutions and linear layers whole, those of a subclass too."""
 
+    proxy_buffer_attributes = True
+    """What is computed of buffers alone is in the graph too: the values are not those of the copy
+    that is traced."""
+
     def is_leaf_module(self, module: nn.Module, module_qualified_name: str) -> bool:
         """Whether the module becomes one node."""
         layer = type(module).forward in {nn.Conv2d.forward, nn.Linear.forward}
