@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from branches import KINDS
 from branches.base import recipe_in
+from commands.cuts import with_cuts
 from commands.flags import parse
 from commands.parsing import platform_flags, store_of
 from commands.text import percent, table
@@ -42,7 +43,7 @@ class CompactFlags(Hparams):
     """Which repetition, where there are several."""
 
     state_step: Step | None = optional_step_field()
-    """Which state: 0ep, 100it, 2ep; by default the end of a run that is done."""
+    """Which state: 0ep, 100it, prunes:3; by default the end of a run that is done."""
 
     output: str | None = None
     """The folder to write; by default compacted/<step> in the run's directory."""
@@ -67,6 +68,7 @@ class CompactFlags(Hparams):
 def compact(arguments: Sequence[str]) -> None:
     """Write a compacted network and print what came of it."""
     words = [word for word in arguments[:1] if not word.startswith("-")]
+    arguments = with_cuts(arguments, words)
     given = parse(
         "open_prune.py compact RUN",
         ABOUT,
@@ -153,7 +155,7 @@ def _rows(sizes: Json) -> Iterator[tuple[str, ...]]:
     for name, title in (
         ("parameters", "parameters"),
         ("macs", "multiply-accumulates"),
-        ("bytes", "stored bytes"),
+        ("bytes", "stored bytes (masked: packed)"),
     ):
         yield (title, *(f"{size[name]:,}" for size in sizes.values()))
     yield ("test accuracy", *(percent(size["accuracy"]) for size in sizes.values()))

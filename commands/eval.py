@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from commands.cuts import with_cuts
 from commands.evaluated import told
 from commands.flags import parse
 from commands.measuring import Measuring
@@ -39,8 +40,8 @@ class EvalFlags(Hparams):
     """Which repetition, where there are several."""
 
     state_step: Step | None = optional_step_field()
-    """Which state: 0ep, 100it, 2ep; by default the last that is there. One that was not saved is
-    made again first, and a run that is not so far is trained up to it."""
+    """Which state: 0ep, 100it, prunes:3; by default the last that is there. One that was not saved
+    is made again first, and a run that is not so far is trained up to it."""
 
     evaluate_on: tuple[str, ...] = ("test",)
     """What to evaluate on: any of test, validation (where there is one), train (not augmented)."""
@@ -163,6 +164,7 @@ def _is_count(word: str) -> bool:
 def evaluate_runs(arguments: Sequence[str]) -> None:
     """Measure runs and print what came out."""
     names = list(takewhile(lambda word: not word.startswith("-"), arguments))
+    arguments = with_cuts(arguments, names)
     given = parse(
         "open_prune.py eval RUN",
         "Measure runs that are there: RUN is a name, or an unambiguous beginning of it, with or "
