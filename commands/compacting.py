@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import psutil
+
 from foundations.errors import DamageError, UserError
 from foundations.files import PART, read_json, sha256_of, write_atomically, write_json
 from foundations.run_directory import Fact
@@ -65,6 +67,7 @@ class Compacting:
         profile = self.setting.recipe.training.numerics
         with numerics.applied(profile, thread_count(self.run, self.platform)):
             written: list[str] = []
+            _clear_away(self.folder)
             if self._known() is None:
                 self._write()
                 written += [TENSORS, ARCHITECTURE]
@@ -171,6 +174,14 @@ class Compacting:
         write_atomically(self.folder / name, data)
         write_json(self.folder / _record_name(name), record)
         return record
+
+
+def _clear_away(folder: Path) -> None:
+    """Remove what writers who were killed left half written."""
+    for path in folder.glob(f".*{PART}"):
+        *_, process, _, _ = path.name.split(".")
+        if process.isdigit() and not psutil.pid_exists(int(process)):
+            path.unlink(missing_ok=True)
 
 
 def _record_name(export: str) -> str:

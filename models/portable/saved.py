@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from foundations.errors import DamageError, UserError
+from foundations.facts import is_checksums
 from foundations.files import changed, read_json, sha256_of, verify, write_json
 from foundations.tensors import load_tensors, save_tensors
 from models.portable.describe import described, rebuilt, tensors
@@ -97,6 +98,9 @@ def known(folder: Path, *, whole: bool = False) -> dict[str, Json] | None:
         raise DamageError(f"{file} is damaged, or no file of a network that open_prune wrote.")
     if content.pop("sha256_of_this", None) != _digest(content):
         raise changed(file)
+    sums: Json = content.get("sha256")
+    if not is_checksums(sums) or TENSORS not in sums or "network" not in content:
+        raise DamageError(f"{file} is damaged: it holds no network, or no checksum of its tensors.")
     if whole:
         verify(folder / TENSORS, content["sha256"][TENSORS])
     return cast("dict[str, Json]", content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from typing import TYPE_CHECKING, Any
@@ -280,12 +281,15 @@ def test_a_network_that_does_something_else_is_not_written(
 
 
 def test_what_a_killed_one_left_is_completed(cli: Cli, folder: Path) -> None:
-    """Tensors without the truth, and half a file beside it: no network, until it is done again."""
+    """Tensors without the truth: no network, until it is done again. Halves of the dead go."""
     expected = {name: data for name, (_, data) in _files(folder).items()}
-    (folder / "architecture.json").rename(folder / f".architecture.json.1.00{PART}")
+    (folder / "architecture.json").rename(folder / f".architecture.json.{2**30}.00{PART}")
+    alive = folder / f".architecture.json.{os.getpid()}.00{PART}"
+    alive.touch()
     told = cli("compact", "oneshot", "--threads=1")
     assert "written:" in told.out
     assert {name: (folder / name).read_bytes() for name in FILES} == expected
+    assert sorted(path.name for path in folder.iterdir()) == [alive.name, *FILES]
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import open_prune
 from foundations.errors import DamageError, OpenPruneError, UserError
 from foundations.tensors import save_tensors
 from models.graph.trace import _graph
+from models.portable import saved
 from models.portable.describe import described
 from models.portable.saved import ARCHITECTURE, TENSORS, known, load_compacted, save_compacted
 from tests.models.graphs import CLASSES, NETWORKS, SHAPE, drawn, images
@@ -110,6 +111,17 @@ def test_a_truth_that_was_edited(folder: Path, change: Any) -> None:
     """It holds a sha256 of itself."""
     _edit(folder, change)
     with pytest.raises(DamageError, match=r"architecture\.json is damaged: its sha256"):
+        load_compacted(folder)
+
+
+@pytest.mark.parametrize("missing", ["network", "sha256"])
+def test_a_truth_that_lacks_a_part(folder: Path, missing: str) -> None:
+    """Though its own sum is right."""
+    content = json.loads((folder / ARCHITECTURE).read_text())
+    del content[missing], content["sha256_of_this"]
+    content["sha256_of_this"] = saved._digest(content)
+    (folder / ARCHITECTURE).write_text(json.dumps(content))
+    with pytest.raises(DamageError, match="holds no network, or no checksum"):
         load_compacted(folder)
 
 
