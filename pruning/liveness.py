@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.gates import gate_name
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -72,6 +74,48 @@ def _passes(step: Step, reached: Bools, zero: Bools | None) -> Bools:
     if zero is None or step.kind != "multiply":
         return np.ones(len(step.outputs), dtype=np.bool_)
     return _every((reached | ~zero)[step.sources])
+
+
+def connections(flow: Flow, mask: Mapping[str, Bools]) -> dict[str, Bools]:
+    """What a mask keeps, where it says so, as ``liveness`` asks for it.
+
+    Args:
+        flow: The network.
+        mask: Of weights, norms and gates, by name; what it has else is passed over.
+    """
+    found: dict[str, Bools] = {}
+    for step in flow.steps:
+        name = gate_name(step.name) if step.kind == "gate" else f"{step.name}.weight"
+        if name not in mask:
+            continue
+        kept = mask[name]
+        if step.kind == "mix":
+            found[step.name] = np.any(kept.reshape(*kept.shape[:2], -1), axis=2)
+        elif step.kind in {"scale", "norm", "gate"}:
+            found[step.name] = np.any(kept.reshape(len(kept), -1), axis=1)
+    return found
+
+
+def channels_left(flow: Flow, mask: Mapping[str, Bools]) -> dict[str, tuple[Bools, Bools]]:
+    """The outputs and the inputs (of a group) of each layer that lie on a path.
+
+    Args:
+        flow: The network.
+        mask: As for ``connections``.
+
+    Returns:
+        By the name of each convolution and linear layer.
+    """
+    kept = connections(flow, mask)
+    live = liveness(flow, kept)
+    pairs: dict[str, Bools] = {}
+    for step in flow.steps:
+        if step.kind in {"mix", "scale"}:
+            own = live_connections(step, live)
+            if step.name in kept:
+                own = own & kept[step.name].reshape(len(own), -1)
+            pairs[step.name] = own | pairs.get(step.name, np.zeros_like(own))
+    return {name: (_any(own, axis=1), _any(own, axis=0)) for name, own in pairs.items()}
 
 
 def _forward(step: Step, rows: Bools, connected: Mapping[str, Bools]) -> Bools:

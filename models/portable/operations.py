@@ -13,7 +13,7 @@ def constant(like: Tensor, values: Tensor) -> Tensor:
         like: (batch, ...): says how many examples there are.
         values: (1, ...).
     """
-    return values.expand(like.shape[0], *values.shape[1:])
+    return values.repeat_interleave(like.shape[0], 0)
 
 
 def filled(x: Tensor, values: Tensor, order: Tensor, dim: int) -> Tensor:
@@ -25,6 +25,5 @@ def filled(x: Tensor, values: Tensor, order: Tensor, dim: int) -> Tensor:
         order: Which channels of the two, one behind the other, there are in the end.
         dim: Where channels are.
     """
-    sizes = list(x.shape)
-    sizes[dim] = values.shape[dim]
-    return torch.cat([x, values.expand(sizes)], dim).index_select(dim, order)
+    others = torch.zeros_like(x.narrow(dim, 0, 1)) + values
+    return torch.cat([x, others], dim).index_select(dim, order)

@@ -58,7 +58,10 @@ class Writer:
     graph: fx.Graph
     image: fx.Node
     dtype: torch.dtype
+    taken: frozenset[str]
+    """Names that the network has for tensors of its own."""
     parts: dict[str, Any] = field(default_factory=dict)
+    _batch: fx.Node | None = None
     _given: dict[tuple[int, bytes], fx.Node] = field(default_factory=dict)
 
     def call(self, function: Any, *args: Any) -> fx.Node:  # noqa: ANN401 - any operation
@@ -67,7 +70,8 @@ class Writer:
 
     def tensor(self, tensor: Tensor) -> fx.Node:
         """A buffer."""
-        name = f"held_{len(self.parts)}"
+        names = (f"held_{number}" for number in count(len(self.parts)))
+        name = next(name for name in names if name not in self.parts and name not in self.taken)
         kept = tensor.to(self.dtype) if tensor.is_floating_point() else tensor
         self.parts[name] = kept.clone()
         return self.graph.get_attr(name)
@@ -121,6 +125,12 @@ class Writer:
         order[others] = len(own) + np.arange(len(others)) % values.shape[axis]
         held, index = self.tensor(condensed(values, axis)), self.tensor(torch.from_numpy(order))
         return self.call(filled, node, held, index, axis)
+
+    def batch(self) -> fx.Node:
+        """How many images there are."""
+        if self._batch is None:
+            self._batch = self.graph.call_method("size", (self.image, 0))
+        return self._batch
 
     def _give(self, x: Carried, wanted: Indices) -> fx.Node:
         if x.axis is None:

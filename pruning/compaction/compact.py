@@ -39,21 +39,21 @@ def compacted(
         mask: Of weights, biases, norms and gates; None to keep everything.
 
     Returns:
-        For batches of any size of images of this shape. Its modules have the names they had.
+        For batches of any size of images of this shape, on the device of the weights. Its modules
+        have the names they had.
 
     Raises:
-        UserError: The network cannot be traced, or the mask is another network's.
+        UserError: The network cannot be traced, or the mask or weights are another network's.
     """
     masked = masked_network(network, shape, weights, mask)
-    like = next((p for p in weights.values() if p.is_floating_point()), torch.ones(()))
-    rewriter = Rewriter(masked, alive(masked, shape), like.dtype)
+    rewriter = Rewriter(masked, alive(masked, shape))
     with torch.no_grad():
         rewriter.run(blank(shape))
     graph = rewriter.writer.graph
     _forget_unread(graph)
     graph.lint()
     small = fx.GraphModule(rewriter.writer.parts, graph, "Compacted")
-    return small.eval().to(like.device)
+    return small.eval().to(next((tensor.device for tensor in weights.values()), None))
 
 
 def _forget_unread(graph: fx.Graph) -> None:

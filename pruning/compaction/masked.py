@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import operator
-from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
+from foundations.errors import UserError
 from models.gates import gate_name
 from models.graph.interpret import BATCH
 from models.graph.interpret import flow as flow_of
@@ -23,7 +23,7 @@ from pruning.liveness import liveness
 from pruning.mask import Mask
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from models.graph.flow import Flow, Lane
     from pruning.liveness import Bools, Liveness
@@ -78,7 +78,7 @@ def masked_network(
     """The network with these weights under this mask.
 
     Raises:
-        UserError: The network cannot be traced, or the mask is another network's.
+        UserError: The network cannot be traced, or the mask or weights are another's.
     """
     mask = Mask({}) if mask is None else mask.to("cpu")
     flow = flow_of(network, shape)
@@ -135,13 +135,22 @@ class _Watch(Exact):
         self.seen[lane.wires] = True
 
 
+def tensors_of(network: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Parameters and buffers under all their names, buffers that no state has among them."""
+    yield from network.named_parameters(remove_duplicate=False)
+    yield from network.named_buffers(remove_duplicate=False)
+
+
 def _tensors(network: nn.Module, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Parameters and buffers, those that no state has too; ``weights`` in the place of its own."""
-    own = chain(
-        network.named_parameters(remove_duplicate=False),
-        network.named_buffers(remove_duplicate=False),
-    )
-    return {name: weights.get(name, tensor) for name, tensor in own}
+    """Those of the network, ``weights`` in the place of its own."""
+    found = {name: weights.get(name, tensor) for name, tensor in tensors_of(network)}
+    for name, tensor in tensors_of(network):
+        if found[name].shape != tensor.shape:
+            raise UserError(
+                f"These are weights of another network: {name!r} has the shape "
+                f"{list(found[name].shape)}, where the network has {list(tensor.shape)}."
+            )
+    return found
 
 
 def _fill(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:

@@ -21,7 +21,7 @@ from models.graph.interpret import BATCH
 from models.graph.trace import name_of
 from pruning.compaction import sliced
 from pruning.compaction.carried import Carried, Writer
-from pruning.compaction.masked import Exact
+from pruning.compaction.masked import Exact, tensors_of
 from pruning.compaction.moved import gathered, moves_alike, with_replaced
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _ELEMENTWISE = rules.PASSES | rules.SHIFTS
 class Rewriter(Exact):
     """Runs a masked network, and writes the smaller one."""
 
-    def __init__(self, masked: Masked, live: Liveness, dtype: torch.dtype) -> None:
+    def __init__(self, masked: Masked, live: Liveness) -> None:
         super().__init__(masked)
         self._masked = masked
         self._live = live.reached & live.heard
@@ -46,9 +46,10 @@ class Rewriter(Exact):
         self._dependent = _dependent(masked.exact.graph)
         graph = fx.Graph()
         first = next(iter(masked.exact.graph.nodes))
-        self.writer = Writer(graph, graph.placeholder(first.name), dtype)
+        taken = frozenset(name for name, _ in tensors_of(masked.network))
+        dtype = next((p.dtype for p in masked.network.parameters()), torch.float32)
+        self.writer = Writer(graph, graph.placeholder(first.name), dtype, taken)
         self._made: dict[fx.Node, Any] = {}
-        self._sizes: fx.Node | None = None
 
     def run_node(self, n: fx.Node) -> Any:  # noqa: ANN401 - whatever the node gives
         """As the masked network has it; what the smaller one has is written down."""
@@ -290,7 +291,7 @@ class Rewriter(Exact):
         name = self._operation(n)
         if isinstance(x, Carried) and x.value.shape[0] == BATCH:
             if name == "size" or (name == "getattr" and n.args[1] == "shape"):
-                sizes = (self._batch(), *x.value.shape[1:])
+                sizes = (self.writer.batch(), *x.value.shape[1:])
                 return sizes if name == "getattr" or len(n.args) == 1 else sizes[n.args[1]]  # type: ignore[index]
             if name in {"dim", "getattr"} and isinstance(value, int):
                 return value
@@ -300,11 +301,6 @@ class Rewriter(Exact):
         if not any(isinstance(leaf, fx.Node | Carried) for leaf in tree_leaves(known)):
             return value
         return self._as_it_was(n)
-
-    def _batch(self) -> fx.Node:
-        if self._sizes is None:
-            self._sizes = self.writer.graph.call_method("size", (self.writer.image, 0))
-        return self._sizes
 
     def _run(self, n: fx.Node, table: dict[fx.Node, Any]) -> Any:  # noqa: ANN401 - what it gives
         """The operation on other tensors."""

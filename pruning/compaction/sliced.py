@@ -95,12 +95,12 @@ def sliced(layer: Layer, part: Slice, constants: Tensor, *, before_norm: bool) -
     if level.numel() == len(part.rows):
         values = level.reshape(-1)
         if layer.bias is not None or (not before_norm and bool(values.any())):
-            small.bias = nn.Parameter(values.to(small.weight.dtype))
+            small.bias = _bias(values, layer)
             return Sliced(small, None, torch.zeros_like(rest))
         return Sliced(small, values if bool(values.any()) else None, torch.zeros_like(rest))
     if layer.bias is not None:
         own = layer.bias.detach()[torch.from_numpy(part.rows)]
-        small.bias = nn.Parameter(own.clone())
+        small.bias = _bias(own, layer)
         rest = rest - _along(own.double(), axis, rest.dim())
     return Sliced(small, None, rest)
 
@@ -148,6 +148,11 @@ def _small(layer: Layer, part: Slice) -> Layer:
         small.in_features, small.out_features = len(part.columns), len(part.rows)
     small.bias = None
     return small
+
+
+def _bias(values: Tensor, layer: Layer) -> nn.Parameter:
+    like = layer.weight if layer.bias is None else layer.bias
+    return nn.Parameter(values.to(like.dtype, copy=True), like.requires_grad)
 
 
 def groups_of(layer: Layer) -> int:

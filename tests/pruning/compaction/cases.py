@@ -18,6 +18,8 @@ from pruning.mask import Mask
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from numpy.typing import NDArray
+
 Shape = tuple[int, int, int]
 
 
@@ -49,7 +51,8 @@ def reference(network: nn.Module, shape: Shape, mask: Mask, x: Tensor) -> Tensor
     gates = gate_tensors(mask, torch.float64)
     with torch.no_grad():
         tensors = mask.apply(network.state_dict()) | gates
-        out: Tensor = torch.func.functional_call(gated(network, sites), tensors, (x,))
+        with_gates = gated(network, sites) if sites else network
+        out: Tensor = torch.func.functional_call(with_gates, tensors, (x,))
     return out
 
 
@@ -89,10 +92,11 @@ def channel_mask(
         if float(torch.rand((), generator=draw)) >= density:
             for layer, channel in group:
                 cut[layer][channel] = True
-    return Mask(_silenced(network, cut | silenced(wires, cut)))
+    return without(network, cut | silenced(wires, cut))
 
 
-def _silenced(network: nn.Module, cut: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+def without(network: nn.Module, cut: Mapping[str, NDArray[np.bool_]]) -> Mask:
+    """Cut, of each module, these channels: rows of its weight and entries of its bias."""
     found = {}
     shapes = {name: parameter.shape for name, parameter in network.named_parameters()}
     for module, gone in cut.items():
@@ -100,7 +104,7 @@ def _silenced(network: nn.Module, cut: Mapping[str, np.ndarray]) -> dict[str, Te
             if name in shapes:
                 rows = torch.from_numpy(~gone).reshape(-1, *(1 for _ in shapes[name][1:]))
                 found[name] = rows.expand(shapes[name])
-    return found
+    return Mask(found)
 
 
 def gate_mask(network: nn.Module, shape: Shape, density: float, seed: int = 0) -> Mask:
