@@ -189,6 +189,8 @@ class PruningHparams(Hparams):
         strategy = parse_strategy(self.strategy)
         if (reduction := self.reduction or strategy.reduction) is not None:
             named[f"reduction:{reduction}"] = REDUCTIONS.version(reduction)
+        if self.coupling == "inner":  # which no longer has what several layers read
+            named["coupling:inner"] = 2
         return {**super().versions(), **strategy.versions, **named}
 
     def _check_units(self) -> None:

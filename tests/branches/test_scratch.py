@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from branches.finetune import Finetune
+from branches.interleaved import Interleaved
 from branches.lottery_rewind import LotteryRewind
 from branches.oneshot import Oneshot
 from branches.opened import Run
@@ -17,6 +18,7 @@ from branches.scratch import Scratch
 from branches.shuffle import Shuffle
 from commands.plan import plan
 from foundations.description import BranchDesc, RunRef
+from foundations.draws import generator, key
 from foundations.errors import UserError
 from foundations.run_directory import Fact
 from foundations.steps import Step
@@ -208,3 +210,44 @@ def test_nothing_left_has_no_budget(tmp_path: Path) -> None:
     parent = pruned(prune_fraction=1.0)
     with pytest.raises(UserError, match=r"No path from image to output .*--budget=epochs"):
         run(tmp_path / "a", _scratch(parent, budget="flops"))
+
+
+def test_a_compacted_network_is_drawn_at_its_own_size(tmp_path: Path) -> None:
+    """Each layer as its initializer draws a layer of the outputs and inputs that are left."""
+    parent = pruned(
+        dense(model_init="kaiming_normal"),
+        granularity="nodes",
+        strategy="magnitude",
+        prune_fraction=0.75,
+    )
+    found = _opened(tmp_path / "a", _scratch(parent, compacted=True, seed=3))
+    mask, weights = found.mask("0ep"), found.weights("0ep")
+    rows = mask["fc_layers.0.weight"].any(1)
+    assert int(rows.sum()) == 2
+    drawn = {
+        name: torch.nn.init.kaiming_normal_(
+            torch.empty(shape), generator=generator(key(3, "reinitialize"), "init", name)
+        )
+        for name, shape in (("fc_layers.0.weight", (2, 64)), ("fc.weight", (10, 2)))
+    }
+    assert torch.equal(weights["fc_layers.0.weight"][rows], drawn["fc_layers.0.weight"])
+    assert torch.equal(weights["fc.weight"][:, rows], drawn["fc.weight"])
+    assert not weights["fc.weight"][:, ~rows].any()
+
+
+def test_it_is_trained_as_the_dense_run_was_and_has_a_mask_amid_pruning(tmp_path: Path) -> None:
+    """Not as the run that pruned while it trained; from the cut that is asked for."""
+    branch = Interleaved(
+        granularity="nodes",
+        cut_units=1,
+        prune_every=Step(0, 1),
+        prune_iterations=5,
+        interleaved_lr=0.001,
+    )
+    parent = BranchDesc(parent=dense(), branch=branch)
+    found = _opened(tmp_path / "a", _scratch(parent, as_dense=True, state_step=Step(0, 3)))
+    assert int(found.mask("0ep")["fc_layers.0.weight"].any(1).sum()) == 8 - 3
+    assert found.recipe.training == dense().training
+    assert found.directory.fact(Fact.START)["end"] == STEPS
+    with pytest.raises(UserError, match="known from its start alone"):
+        run(tmp_path / "a", _scratch(parent))
