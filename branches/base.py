@@ -44,6 +44,10 @@ class Branch(BranchHparams):
         """Whether the training hyperparameters follow from states: then the start has them."""
         return False
 
+    def taught_by(self, parent: Description) -> Description:
+        """The run whose recipe ``recipe`` is given: by default the parent."""
+        return parent
+
     def recipe(self, parent: TrainDesc) -> TrainDesc:
         """The data and training by which the branch trains on: its parent's, by default."""
         return parent
@@ -231,9 +235,11 @@ def check_length(description: Description) -> None:
     Raises:
         UserError: Names the parent, and what can be done.
     """
-    if not isinstance(description, BranchDesc) or not start_decides_training(description.parent):
+    if not isinstance(description, BranchDesc):
         return
     branch = branch_of(description)
+    if not start_decides_training(branch.taught_by(description.parent)):
+        return
     stated = isinstance(branch, Restating) and "training_steps" in branch.given()
     if not branch.start_decides_training and not stated:
         raise UserError(
@@ -246,7 +252,8 @@ def check_length(description: Description) -> None:
 def recipe_of(description: Description) -> TrainDesc:
     """The data and training hyperparameters by which a run trains, as far as it says so itself."""
     if isinstance(description, BranchDesc):
-        return branch_of(description).recipe(recipe_of(description.parent))
+        branch = branch_of(description)
+        return branch.recipe(recipe_of(branch.taught_by(description.parent)))
     if isinstance(description, TrainDesc):
         return description.recipe
     raise TypeError(f"A {type(description).__name__} has no recipe to train by.")

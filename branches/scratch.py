@@ -6,18 +6,22 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from branches.base import Branch, begins, dense_ancestor, recipe_of
-from branches.masks import mask_of, mask_state
+from branches.masks import mask_of, masked
 from branches.reinit import Reinit, initializer_versions, with_initializer
 from foundations.description import BranchDesc, RunRef
 from foundations.errors import UserError, unknown
+from foundations.hparams import optional_step_field
 from foundations.steps import Step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from torch import Tensor
+
     from foundations.description import Description
     from foundations.registry import Version
     from pruning.accounting import Counts
+    from pruning.mask import Mask
     from training.description import TrainDesc
     from training.hparams import TrainingHparams
     from training.setting import Setting
@@ -48,6 +52,18 @@ class Scratch(Branch):
     of its weights over those that are left, so that a variance of 2 / n counts in n what is left
     alone."""
 
+    compacted: bool = False
+    """Draw each layer as that of the compacted network is drawn, for the inputs and outputs that
+    are left on a path from image to output. With --plain it is a slice of the dense network's
+    initialization instead."""
+
+    as_dense: bool = False
+    """Train by the recipe of the dense run that the parent came from, not by the parent's own,
+    which may be that of fine-tuning or of pruning while training."""
+
+    state_step: Step | None = optional_step_field()
+    """The state of the parent whose mask it is; by default the one that it ends with."""
+
     scratch_model_init: str | None = None
     """Another initializer; by default the parent's. That of the paper is kaiming_fan_out."""
 
@@ -59,6 +75,7 @@ class Scratch(Branch):
         if self.budget not in BUDGETS:
             raise unknown("budget", self.budget, BUDGETS)
         initializer_versions(self.scratch_model_init)
+        self.require(not (self.plain and self.compacted), "compacted", "--plain is given")
         self.require_seed("seed")
 
     def versions(self) -> Mapping[str, Version]:
@@ -70,13 +87,17 @@ class Scratch(Branch):
         """With the budget of FLOPs: how long depends on the mask."""
         return self.budget == "flops"
 
+    def taught_by(self, parent: Description) -> Description:
+        """The parent, or the dense run that it came from."""
+        return dense_ancestor(parent) if self.as_dense else parent
+
     def recipe(self, parent: TrainDesc) -> TrainDesc:
         """The parent's, with the other initializer."""
         return with_initializer(parent, self.scratch_model_init)
 
     def asks(self, parent: Description) -> tuple[RunRef, ...]:
         """The parent's mask."""
-        return (mask_state(parent),)
+        return (masked(RunRef(parent, step=self.state_step)),)
 
     def origin(self, parent: Description) -> RunRef:
         """The same draw for the dense network that the parent came from.
@@ -99,20 +120,29 @@ class Scratch(Branch):
         """A new initialization under the mask of ``states[0]``, at the beginning."""
         from foundations.draws import key
         from pruning.accounting import account
-        from pruning.fan_in import scaled_to_survivors
         from training.start import Start
         from training.state import State
 
         mask = mask_of(states[0], self.kind)
         seed = setting.replicate if self.seed is None else self.seed
-        weights = setting.initialization(key(seed, "reinitialize"))
-        state = State(0, weights if self.plain else scaled_to_survivors(weights, mask), mask)
+        state = State(0, self._drawn(mask, setting, key(seed, "reinitialize")), mask)
         if self.budget == "epochs":
             return Start(state)
         counts = account(setting.network(), setting.data.shape, mask)["total"]
         macs = {name: counts[name] for name in ("macs", "macs_effective")}
         training = longer(setting.recipe.training, counts, setting.iterations_per_epoch)
         return Start(state, {"budget": macs}, training=training)
+
+    def _drawn(self, mask: Mask, setting: Setting, seed: int) -> dict[str, Tensor]:
+        """New weights."""
+        from pruning.fan_in import left_of, scaled_to_survivors
+
+        if self.compacted:
+            return setting.initialization(
+                seed, left_of(setting.network(), setting.data.shape, mask)
+            )
+        weights = setting.initialization(seed)
+        return weights if self.plain else scaled_to_survivors(weights, mask)
 
 
 def longer(training: TrainingHparams, counts: Counts, per_epoch: int) -> TrainingHparams:

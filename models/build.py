@@ -6,6 +6,7 @@ that what one layer gets does not depend on the others.
 
 from __future__ import annotations
 
+import copy
 import math
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
@@ -25,7 +26,11 @@ from models.initializers import (
 from models.weight_initializers import Draw
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
 
     from models.hparams import ModelHparams
 
@@ -68,6 +73,34 @@ def architecture(
         return cast(
             "nn.Module", _attribute(family.builder)(arguments, shape=shape, classes=classes)
         )
+
+
+def initialization_of(
+    hparams: ModelHparams,
+    *,
+    shape: tuple[int, int, int],
+    classes: int,
+    seed: int,
+    left: Mapping[str, tuple[NDArray[np.bool_], NDArray[np.bool_]]],
+) -> dict[str, Tensor]:
+    """The initialization of a network that has only some channels left, in places of the whole.
+
+    Each layer is drawn as one of that size is, by its initializer; what is not left is zero.
+
+    Args:
+        hparams: Which network, and how it is initialized.
+        shape: (channels, height, width) of the images.
+        classes: How many logits the network gives.
+        seed: As for ``build``.
+        left: By the name of a layer: of its outputs, and of its inputs (of a group), which are
+            left. A layer that is not named is whole.
+    """
+    network = build(hparams, shape=shape, classes=classes, seed=seed)
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Conv2d | nn.Linear) and name in left:
+            rows, columns = (torch.from_numpy(each) for each in left[name])
+            _draw_small(module, name, rows, columns, hparams, seed)
+    return {name: value.detach() for name, value in network.state_dict().items()}
 
 
 def prunable(network: nn.Module) -> list[str]:
@@ -117,6 +150,35 @@ def _initialize(network: nn.Module, hparams: ModelHparams, seed: int) -> None:
             draw_weight(module, Draw(drawn, hparams.init_width))
         elif isinstance(module, BATCHNORMS) and module.affine:
             _start_batchnorm(module, norm_rule, generator(seed, "init", f"{name}.weight"))
+
+
+@torch.no_grad()
+def _draw_small(
+    layer: nn.Conv2d | nn.Linear,
+    name: str,
+    rows: Tensor,
+    columns: Tensor,
+    hparams: ModelHparams,
+    seed: int,
+) -> None:
+    """Draw a layer as that of the outputs and inputs that are left."""
+    part = layer.weight[rows][:, columns]
+    layer.weight.zero_()
+    if not part.numel():
+        return
+    small = copy.deepcopy(layer)
+    small.weight = nn.Parameter(part.clone())
+    if layer.bias is not None:
+        small.bias = nn.Parameter(layer.bias[rows].clone())
+        _draw_bias(
+            small, BIAS_INITIALIZERS[hparams.bias_init], generator(seed, "init", f"{name}.bias")
+        )
+        layer.bias.zero_()
+        layer.bias[rows] = small.bias
+    drawn = Draw(generator(seed, "init", f"{name}.weight"), hparams.init_width)
+    INITIALIZERS[hparams.model_init](small, drawn)
+    at = rows.nonzero() * layer.weight.shape[1] + columns.nonzero().flatten()
+    layer.weight.view(-1, *layer.weight.shape[2:])[at.flatten()] = small.weight.flatten(0, 1)
 
 
 def _draw_bias(layer: nn.Conv2d | nn.Linear, spread: float, drawn: torch.Generator) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from models.build import prunable
 from models.gates import gate_name
 from models.wiring import wiring as wiring_of
-from pruning.liveness import live_connections, liveness
+from pruning.liveness import connections, live_connections, liveness
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -117,7 +117,7 @@ def account(
     """
     wiring = wiring or wiring_of(network, shape)
     kept = _kept(network, wiring, mask)
-    live = liveness(wiring.flow, _connected(wiring, kept))
+    live = liveness(wiring.flow, connections(wiring.flow, kept))
     layers = list(_layers(network, wiring, kept, live))
     total = _sum(layer["counts"] for layer in layers)
     names = {layer["layer"]: layer["counts"] for layer in layers}
@@ -142,18 +142,6 @@ def _kept(network: nn.Module, wiring: Wiring, mask: Mask | None) -> dict[str, Bo
     gates = {gate_name(site.name): [site.width] for site in wiring.sites.values()}
     mask.check(shapes | gates)
     return {name: kept.cpu().numpy() for name, kept in mask.items()}
-
-
-def _connected(wiring: Wiring, kept: dict[str, Bools]) -> dict[str, Bools]:
-    """What liveness asks for, of what the mask names."""
-    found = {site: kept[gate_name(site)] for site in wiring.sites if gate_name(site) in kept}
-    for name in (*wiring.producers, *wiring.carriers):
-        weight = kept.get(f"{name}.weight")
-        if weight is None:
-            continue
-        places = _kernels(weight) if name in wiring.producers else weight.reshape(len(weight), -1)
-        found[name] = np.any(places, axis=-1)
-    return found
 
 
 def _layers(

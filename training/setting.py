@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from datasets.load import load
 from datasets.loader import EvalLoader, scoring_batches
 from foundations.errors import UserError
-from models.build import architecture, build
+from models.build import architecture, build, initialization_of
 from pruning.gating import with_gates
 from training.numerics import PROFILES
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
     from datasets.data import Data, Split
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from training.course import Course
     from training.description import TrainDesc
     from training.step import Objective
+
+    Left = Mapping[str, tuple[NDArray[np.bool_], NDArray[np.bool_]]]
 
 
 EVALUATION_BATCH = 500
@@ -123,9 +127,18 @@ class Setting:
                     f"{self.recipe.model.model_name}."
                 )
 
-    def initialization(self, seed: int) -> dict[str, Tensor]:
-        """The first weights and buffers that follow from a seed."""
+    def initialization(self, seed: int, left: Left | None = None) -> dict[str, Tensor]:
+        """The first weights and buffers that follow from a seed.
+
+        Args:
+            seed: Which.
+            left: What of each layer is left, where it is drawn for that alone.
+        """
         data = self.data
+        if left is not None:
+            return initialization_of(
+                self.recipe.model, shape=data.shape, classes=data.classes, seed=seed, left=left
+            )
         made = build(self.recipe.model, shape=data.shape, classes=data.classes, seed=seed)
         state = made.state_dict()
         return {name: value.detach() for name, value in state.items()}
