@@ -33,7 +33,7 @@ _BESIDE = _named(
     "conv2d linear multiheadattention softmax logsoftmax layernorm groupnorm localresponsenorm "
     "batchnorm prelu threshold normalize scaleddotproductattention matmul bmm pad prod floordiv "
     "mod eq ne lt le gt ge ones oneslike newones arange full where maskedfill gather scatter "
-    "indexselect indexcopy indexadd"
+    "indexselect indexcopy indexadd einsum"
 )
 """Operations that channels are not followed through by name, and a network may have all the same;
 spelled as in ``models.graph.rules``."""
@@ -51,6 +51,9 @@ _NAMES = _BESIDE.union(
 
 ATTRIBUTES = frozenset({"shape", "ndim", "dtype", "device"})
 """What of a tensor may be asked for by ``getattr``."""
+
+_WINDOWS = ("shifted_window_attention", "_patch_merging_pad", "_get_relative_position_bias")
+"""Functions on tensors that torchvision's Swin transformers keep whole when they are traced."""
 
 _IDENTIFIER = re.compile(r"(?!__)[A-Za-z_][A-Za-z0-9_]*")
 _PATH = re.compile(r"(?!__)[A-Za-z0-9_]+(\.(?!__)[A-Za-z0-9_]+)*")
@@ -72,6 +75,7 @@ def module_classes() -> Mapping[str, type[nn.Module]]:
 @cache
 def functions() -> Mapping[str, Callable[..., Any]]:
     """The functions that a file may name, of known operations and of ``models.portable``."""
+    from torchvision.models import swin_transformer
     from torchvision.ops import stochastic_depth
 
     spaces = {"torch": torch, "torch.nn.functional": functional, "operator": operator}
@@ -87,7 +91,9 @@ def functions() -> Mapping[str, Callable[..., Any]]:
         if getattr(thing, "__module__", "") == operations.__name__ and not name.startswith("_")
     }
     others = {"torchvision.ops.stochastic_depth": stochastic_depth, "builtins.getattr": getattr}
-    return found | own | others | {"torch._assert": torch._assert}  # noqa: SLF001 - networks call it
+    windows = {f"{swin_transformer.__name__}.{n}": getattr(swin_transformer, n) for n in _WINDOWS}
+    asserted = {"torch._assert": torch._assert}  # noqa: SLF001 - networks call it
+    return found | own | others | windows | asserted
 
 
 @cache

@@ -83,7 +83,8 @@ def compact(subject: Subject, examples: int) -> Compacted:
     dense, masked = _sizes(subject, mask)
     (of_masked,) = evaluate(subject)
     masked["accuracy"] = of_masked["metrics"]["accuracy"]
-    return Compacted(small.cpu(), dense, masked, _size(subject, small), difference, len(images))
+    left = _size(subject, small)  # on the device, where the images are
+    return Compacted(small.cpu(), dense, masked, left, difference, len(images))
 
 
 def test_images(subject: Subject, examples: int) -> Tensor:

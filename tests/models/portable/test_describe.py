@@ -24,7 +24,15 @@ if TYPE_CHECKING:
 
 TORCHVISION = [
     *("resnet18", "mobilenet_v3_small", "shufflenet_v2_x0_5", "efficientnet_b0"),
-    *("squeezenet1_1", "googlenet", "inception_v3", "convnext_tiny", "vit_b_16", "alexnet"),
+    *(
+        "squeezenet1_1",
+        "googlenet",
+        "inception_v3",
+        "convnext_tiny",
+        "vit_b_16",
+        "swin_t",
+        "maxvit_t",
+    ),
 ]
 
 
