@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 import torch
 
 from foundations.errors import UserError
-from pruning.criteria.flow import Plan, UnknownFlowError, plan_of
+from pruning.criteria.flow import Plan, UnknownFlowError, arranged, plan_of
 from pruning.criteria.passes import device_of, gradients, leaves, outputs, required, running
 
 if TYPE_CHECKING:
@@ -96,12 +96,14 @@ def _scores_by(
     if not set(mask) <= set(given.weights):
         return None
     variables = leaves(given.weights, mask)
-    flow = plan.flow(given._replace(weights={**given.weights, **variables}), ones)
+    image = arranged(ones) if plan.narrow else ones
+    flow = plan.flow(given._replace(weights={**given.weights, **variables}), image)
     scores = gradients(flow.values.sum(), variables)
     for name, values in scores.items():
         values.mul_(given.weights[name])
     if not given.signless:
         scores = {name: values.abs_() for name, values in scores.items()}
+    scores = {name: values.contiguous() for name, values in scores.items()}
     highest = [values.max() for values in scores.values() if values.numel()]
     return scores if not highest or torch.stack(highest).isfinite().all() else None
 
