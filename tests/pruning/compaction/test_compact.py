@@ -135,6 +135,29 @@ def test_it_can_be_trained_and_exported() -> None:
     torch.testing.assert_close(program.module()(x[:3]), small(x[:3]))
 
 
+class _Steps(nn.Module):
+    """A linear layer on sequences, behind a layer that is cut, before a norm of places."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.linear = nn.Conv2d(3, 4, 4, 4), nn.Linear(4, 6, bias=False)
+        self.norm, self.fc = nn.BatchNorm1d(4), nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits."""
+        x = self.linear(self.conv(x).flatten(2).transpose(1, 2))
+        out: Tensor = self.fc(self.norm(x).relu().mean(1))
+        return out
+
+
+def test_a_norm_of_something_else_takes_up_no_constants() -> None:
+    """Those of a layer along other dimensions are its bias."""
+    network = lively(_Steps())
+    rows = torch.tensor([True, False, True, True])[:, None, None, None].expand(4, 3, 4, 4)
+    small = assert_same(network, SHAPE, Mask({"conv.weight": rows}))
+    assert small.get_parameter("linear.weight").shape == (6, 3)
+
+
 class _Twice(nn.Module):
     """Overwrites what it reads, squares, and scales by numbers that it holds."""
 
