@@ -17,7 +17,7 @@ from foundations.errors import DamageError, UserError
 from foundations.files import PART, read_json, sha256_of, write_atomically, write_json
 from foundations.run_directory import Fact
 from foundations.tensors import digest
-from models.portable.export import to_onnx, to_torch_export
+from models.portable.export import require_packages, to_onnx, to_torch_export
 from models.portable.saved import ARCHITECTURE, TENSORS, known, load_compacted, save_compacted
 from training import numerics
 from training.measures.compaction import compact, test_images
@@ -66,23 +66,20 @@ class Compacting:
         """
         profile = self.setting.recipe.training.numerics
         with numerics.applied(profile, thread_count(self.run, self.platform)):
-            written: list[str] = []
+            if self.flags.onnx:
+                require_packages()  # before anything is computed
             _clear_away(self.folder)
-            if self._known() is None:
-                self._write()
-                written += [TENSORS, ARCHITECTURE]
+            written = [] if self._known() else self._write()
             content = self._known()
             if content is None:
                 raise UserError(f"{self.folder / ARCHITECTURE} was removed while it was used.")
-            exports = {}
+            exports = {name: self._record(name, content) for name in _EXPORTS}
             for name, (flag, _) in _EXPORTS.items():
-                record = self._record(name, content)
-                if record is None and getattr(self.flags, flag):
-                    record = self._export(name, content)
+                if exports[name] is None and getattr(self.flags, flag):
+                    exports[name] = self._export(name, content)
                     written.append(name)
-                if record is not None:
-                    exports[name] = record
-        return {**content, "exports": exports}, written
+        there = {name: record for name, record in exports.items() if record is not None}
+        return {**content, "exports": there}, written
 
     @cached_property
     def _state(self) -> State:
@@ -138,7 +135,8 @@ class Compacting:
                 "Choose another folder with --output."
             )
 
-    def _write(self) -> None:
+    def _write(self) -> list[str]:
+        """Make the network; gives the names of its files."""
         made = compact(self._subject, self.flags.check_examples)
         data = self.setting.data
         facts: dict[str, Json] = {
@@ -150,6 +148,7 @@ class Compacting:
             "compared": {"largest_difference": made.difference, "examples": made.examples},
         }
         save_compacted(self.folder, made.network, facts)
+        return [TENSORS, ARCHITECTURE]
 
     def _record(self, name: str, content: Json) -> Json | None:
         """What is known of an export that is there, whole, and of this network."""

@@ -51,7 +51,7 @@ def to_onnx(network: nn.Module, images: Tensor) -> Exported:
         UserError: The packages that this needs are not there, or the network cannot be exported.
         OpenPruneError: The model gives other outputs.
     """
-    _require_packages()
+    require_packages()
     with _quietly(), _failures("ONNX"):
         program = torch.onnx.export(
             network,
@@ -76,7 +76,7 @@ def onnx_runner(data: bytes) -> Callable[[Tensor], Tensor]:
     Raises:
         UserError: onnxruntime is not there.
     """
-    _require_packages()
+    require_packages()
     runtime: Any = import_module("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
@@ -140,7 +140,12 @@ def _any_batch() -> tuple[dict[int, Any], ...]:
     return ({0: torch.export.Dim("batch")},)
 
 
-def _require_packages() -> None:
+def require_packages() -> None:
+    """Refuse to go on without what writing ONNX needs.
+
+    Raises:
+        UserError: A package is missing; says how to install it.
+    """
     try:
         for name in ONNX_PACKAGES:
             import_module(name)
