@@ -51,12 +51,12 @@ def _shifted_windows() -> nn.Module:
 
 
 @pytest.mark.parametrize("make", [_transformer, _shifted_windows])
-@pytest.mark.parametrize("kind", ["random_0.02", "inner", "independent", "nothing"])
+@pytest.mark.parametrize("kind", ["random_0.02", "inner", "independent", "gates", "nothing"])
 def test_of_what_is_not_followed(make: type[nn.Module], kind: str) -> None:
     """Attention and norms over channels get all channels, dead ones as the constants they are."""
     network = lively(make())
     small = assert_same(network, IMAGE, MASKS[kind](network, IMAGE))
-    assert parameters(small) < parameters(network)
+    assert kind == "gates" or parameters(small) < parameters(network)
 
 
 def _padded(padding: int, *, norm: bool) -> nn.Module:
@@ -158,31 +158,55 @@ def test_a_norm_of_something_else_takes_up_no_constants() -> None:
     assert small.get_parameter("linear.weight").shape == (6, 3)
 
 
-class _Twice(nn.Module):
+class _Mixed(nn.Module):
+    """A gate where places of images are in the batch's dimension."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.linear, self.fc = nn.Conv2d(3, 4, 4, 4), nn.Linear(4, 6), nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits."""
+        x = self.conv(x).flatten(2).transpose(1, 2)
+        x = self.linear(x.reshape(-1, 4)).relu()
+        out: Tensor = self.fc(x.reshape(-1, 4, 6).mean(1))
+        return out
+
+
+def test_gates_of_what_is_not_followed() -> None:
+    """They stay multipliers there."""
+    network = lively(_Mixed())
+    gate = torch.tensor([True, False, True, False, True, True])
+    small = assert_same(network, SHAPE, Mask({"gate:relu": gate}))
+    assert [1, 0, 1, 0, 1, 1] in [held.flatten().tolist() for held in small.buffers()]
+
+
+class _InPlace(nn.Module):
     """Overwrites what it reads, squares, and scales by numbers that it holds."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv, self.fc = nn.Conv2d(3, 5, 3), nn.Linear(180, 3)
+        self.conv, self.other = nn.Conv2d(3, 5, 3), nn.Conv2d(3, 5, 3)
+        self.fc = nn.Linear(180, 3)
         self.scale = nn.Parameter(torch.ones(5, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits."""
-        x = self.conv(x)
-        x += 0.5
-        x = x.relu_() * self.scale
-        y = x * x
-        y.add_(x)
-        out: Tensor = self.fc(y.reshape(-1, 180))
+        y = self.conv(x)
+        y.add_(self.other(x))
+        y += 0.5
+        y = y.relu_() * self.scale
+        out: Tensor = self.fc((y * y).reshape(-1, 180))
         return out
 
 
 def test_operations_in_place_and_sizes_in_the_code() -> None:
     """They are done out of place, and a flattening is one however it is written."""
-    network = lively(_Twice())
-    rows = torch.tensor([True, False, True, True, False])[:, None, None, None].expand(5, 3, 3, 3)
-    small = assert_same(network, SHAPE, Mask({"conv.weight": rows}))
-    assert small.get_parameter("fc.weight").shape == (3, 3 * 36)
+    network = lively(_InPlace())
+    rows = torch.tensor([[True, False, True, True, False], [False, True, True, True, False]])
+    one, other = rows[:, :, None, None, None].expand(2, 5, 3, 3, 3)
+    small = assert_same(network, SHAPE, Mask({"conv.weight": one, "other.weight": other}))
+    assert small.get_parameter("fc.weight").shape == (3, 4 * 36)
 
 
 def test_masks_and_weights_of_other_networks_are_refused() -> None:
