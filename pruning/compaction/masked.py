@@ -19,7 +19,7 @@ from models.gates import gate_name
 from models.graph.interpret import BATCH
 from models.graph.interpret import flow as flow_of
 from models.graph.trace import name_of, traced
-from pruning.liveness import liveness
+from pruning.liveness import connections, liveness
 from pruning.mask import Mask
 
 if TYPE_CHECKING:
@@ -94,7 +94,13 @@ def masked_network(
     for name in mask.keys() & gates.keys():
         cut.setdefault(gates[name].node, []).append(mask[name].double())
     exact = fx.GraphModule(copy.deepcopy(hollow).double(), graph)
-    return Masked(hollow, exact, cut, flow, _connected(flow, mask))
+    return Masked(
+        hollow,
+        exact,
+        cut,
+        flow,
+        connections(flow, {name: kept.numpy() for name, kept in mask.items()}),
+    )
 
 
 def alive(masked: Masked, shape: tuple[int, int, int]) -> Liveness:
@@ -183,18 +189,3 @@ def _without_underscore(function: Any) -> Any:  # noqa: ANN401 - any function
     if not name.endswith("_") or name.startswith("_"):
         return function
     return getattr(torch, name[:-1], getattr(functional, name[:-1], function))
-
-
-def _connected(flow: Flow, mask: Mask) -> dict[str, Bools]:
-    """By the name of a layer, norm or gate's site."""
-    found: dict[str, Bools] = {}
-    for step in flow.steps:
-        name = gate_name(step.name) if step.kind == "gate" else f"{step.name}.weight"
-        if name not in mask:
-            continue
-        kept = mask[name].numpy()
-        if step.kind == "mix":
-            found[step.name] = np.any(kept.reshape(*kept.shape[:2], -1), axis=2)
-        elif step.kind in {"scale", "norm", "gate"}:
-            found[step.name] = np.any(kept.reshape(len(kept), -1), axis=1)
-    return found

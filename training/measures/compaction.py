@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import torch
 from torch import Tensor, fx, nn
@@ -12,10 +12,13 @@ from torch import Tensor, fx, nn
 from foundations.errors import OpenPruneError
 from models.portable.describe import tensors
 from pruning.accounting import account
-from pruning.compaction.compact import compacted
+from pruning.compaction.compact import compacted, parameters
+from pruning.conventions import CONVENTIONS
+from pruning.counting import operations
 from pruning.mask import Mask
 from training.evaluation import Evaluation
 from training.measures.accuracy import evaluate
+from training.measures.sizes import cut_of, stored_bytes
 
 if TYPE_CHECKING:
     from training.measures.subject import Subject
@@ -129,17 +132,16 @@ def _sizes(subject: Subject, mask: Mask) -> tuple[Size, Size]:
     network = subject.setting.network()
     counts = account(network, subject.setting.data.shape, mask, subject.wiring)
     total, others = counts["total"], counts["others"]
-    whole = {name: parameter.numel() for name, parameter in network.named_parameters()}
-    kept = {name: mask.layers[name].kept if name in mask else whole[name] for name in whole}
+    whole = parameters(network)
     dense: Size = {
-        "parameters": sum(whole.values()),
+        "parameters": whole,
         "macs": total["macs"],
         "bytes": total["bytes"] + others["bytes"],
         "accuracy": None,
     }
     packed = total["bytes_packed"] + others["bytes_packed"]
     return dense, {
-        "parameters": sum(kept.values()),
+        "parameters": whole - cut_of(mask),
         "macs": total["macs_kept"],
         "bytes": packed,
         "accuracy": None,
@@ -155,46 +157,11 @@ def _size(subject: Subject, small: fx.GraphModule) -> Size:
     weights = tensors(small)
     metrics = Evaluation(small, setting.recipe.training).measure(weights, batches)
     return {
-        "parameters": sum(parameter.numel() for parameter in small.parameters()),
-        "macs": multiply_accumulates(small, setting.data.shape),
-        "bytes": sum(value.numel() * value.element_size() for value in weights.values()),
+        "parameters": parameters(small),
+        "macs": CONVENTIONS["macs"].count(operations(small, setting.data.shape)),
+        "bytes": stored_bytes(small),
         "accuracy": metrics["accuracy"],
     }
-
-
-def multiply_accumulates(network: fx.GraphModule, shape: tuple[int, int, int]) -> int:
-    """Those of its convolutions and linear layers for one image, as ``pruning.accounting`` counts.
-
-    Args:
-        network: Its values do not matter.
-        shape: (channels, height, width) of the images.
-    """
-    hollow = copy.deepcopy(network).to("meta")
-    counter = _Counter(hollow)
-    with torch.no_grad():
-        counter.run(torch.empty((1, *shape), device="meta", dtype=_dtype(hollow)))
-    return counter.macs
-
-
-class _Counter(fx.Interpreter):
-    """Runs a graph on tensors without values, and counts."""
-
-    def __init__(self, module: fx.GraphModule) -> None:
-        super().__init__(module)
-        self.macs = 0
-
-    def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401 - the base's
-        """One for each weight and place of the output."""
-        result, module = super().call_module(target, args, kwargs), self.fetch_attr(target)
-        if isinstance(module, nn.Conv2d):
-            self.macs += module.weight.numel() * result[0, 0].numel()
-        elif isinstance(module, nn.Linear):
-            self.macs += module.weight.numel() * result[0, ..., 0].numel()
-        return result
-
-
-def _dtype(network: nn.Module) -> torch.dtype:
-    return next((parameter.dtype for parameter in network.parameters()), torch.float32)
 
 
 def _double(value: Tensor) -> Tensor:

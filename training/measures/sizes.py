@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from models.gates import GATE
 from pruning.accounting import VALUE, account
+from pruning.compaction import compact
 from pruning.conventions import CONVENTIONS
 from pruning.counting import operations
 from training.measures.variants import COMPACTED, DENSE, MASKED
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from pruning.mask import Mask
     from training.measures.variants import Variants
 
 
@@ -84,33 +86,34 @@ def compression(variants: Variants) -> Compression:
     stored = {DENSE: sum(parts)}
     if subject.mask is not None:
         stored[MASKED] = sum(packed)
-        stored[COMPACTED] = _bytes(variants.networks[COMPACTED])
+        stored[COMPACTED] = stored_bytes(variants.networks[COMPACTED])
     ratio = {name: stored[DENSE] / size for name, size in stored.items() if name != DENSE}
     return {"unit": "bytes", "stored": stored, "ratio": ratio}
+
+
+def stored_bytes(network: nn.Module) -> int:
+    """Of a network's parameters and buffers: numbers as float32, whatever the run's precision."""
+    return sum(
+        tensor.numel() * (VALUE if tensor.is_floating_point() else tensor.element_size())
+        for tensor in network.state_dict().values()
+    )
+
+
+def cut_of(mask: Mask) -> int:
+    """How many parameters a mask cuts; gates are none."""
+    layers = (layer for name, layer in mask.layers.items() if not name.startswith(GATE))
+    return sum(layer.total - layer.kept for layer in layers)
 
 
 def parameters(variants: Variants) -> dict[str, int]:
     """How many each variant has; of the masked one, those that are kept."""
     mask = variants.subject.mask
-    found = {
-        name: sum(parameter.numel() for parameter in network.parameters())
-        for name, network in _bare(variants).items()
-    }
+    found = {name: compact.parameters(network) for name, network in _bare(variants).items()}
     if mask is None:
         return found
-    own = {name: layer for name, layer in mask.layers.items() if not name.startswith(GATE)}
-    cut = sum(layer.total - layer.kept for layer in own.values())
-    return {DENSE: found[DENSE], MASKED: found[DENSE] - cut, COMPACTED: found[COMPACTED]}
+    return {DENSE: found[DENSE], MASKED: found[DENSE] - cut_of(mask), COMPACTED: found[COMPACTED]}
 
 
 def _bare(variants: Variants) -> Mapping[str, nn.Module]:
     """Those that have no gates."""
     return {name: net for name, net in variants.networks.items() if name != MASKED}
-
-
-def _bytes(network: nn.Module) -> int:
-    """Numbers as float32, whatever the precision of the run."""
-    return sum(
-        tensor.numel() * (VALUE if tensor.is_floating_point() else tensor.element_size())
-        for tensor in network.state_dict().values()
-    )
