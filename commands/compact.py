@@ -8,22 +8,27 @@ from typing import TYPE_CHECKING
 
 from branches import KINDS
 from branches.base import recipe_in
+from branches.run import is_there, state_of
 from commands.cuts import with_cuts
 from commands.flags import parse
 from commands.parsing import platform_flags, store_of
+from commands.progress import reporter
 from commands.text import percent, table
+from foundations.description import RunRef
 from foundations.errors import UserError
 from foundations.hparams import Hparams, optional_step_field
 from foundations.run_directory import Fact, RunState
 from foundations.step_folders import in_order
 from foundations.steps import Step
 from platforms import process
+from platforms.stop import graceful_stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from foundations.hparams import Json
     from foundations.run_directory import RunDirectory
+    from platforms.base import Platform
 
 FOLDER = "compacted"
 """Of a run's directory, where its compacted networks are."""
@@ -43,7 +48,8 @@ class CompactFlags(Hparams):
     """Which repetition, where there are several."""
 
     state_step: Step | None = optional_step_field()
-    """Which state: 0ep, 100it, prunes:3; by default the end of a run that is done."""
+    """Which state: 0ep, 100it, prunes:3; by default the end of a run that is done. One that was not
+    saved is made again first, and a run that is not so far is trained up to it."""
 
     output: str | None = None
     """The folder to write; by default compacted/<step> in the run's directory."""
@@ -84,6 +90,7 @@ def compact(arguments: Sequence[str]) -> None:
     step = wanted_step(run, flags.state_step)
     recipe = recipe_in(run, run.description(KINDS))
     process.prepare()
+    _made(run, step, given["platform"])
 
     from commands.compacting import Compacting
     from training.setting import Setting
@@ -102,7 +109,7 @@ def wanted_step(run: RunDirectory, given: Step | None) -> Step:
         given: What ``--state_step`` says.
 
     Raises:
-        UserError: There is no state there, or the run is not done and no step is given.
+        UserError: There is no state yet, or the run is not done and no step is given.
     """
     steps = sorted(run.available(), key=in_order)
     names = ", ".join(map(str, steps)) or "none"
@@ -117,13 +124,22 @@ def wanted_step(run: RunDirectory, given: Step | None) -> Step:
             )
         return steps[-1]
     per_epoch = run.fact(Fact.START)["iterations_per_epoch"]
-    step = Step.at(given.iterations(per_epoch), per_epoch)
-    if step not in steps:
-        raise UserError(
-            f"{run.name} replicate {run.replicate} has no state at {given}. There are: {names}. "
-            f"'open_prune.py eval {run.name} --state_step={given}' makes it again."
-        )
-    return step
+    return Step.at(given.iterations(per_epoch), per_epoch)
+
+
+def _made(run: RunDirectory, step: Step, platform: Platform) -> None:
+    """Have the state at a step: one that was not saved is made again.
+
+    Raises:
+        UserError: The run is not so long.
+    """
+    if is_there(run, (step,), whole=False):
+        return
+    from training.context import Context
+
+    with graceful_stop() as stop:
+        context = Context(platform, reporter(quiet=False), stop=stop)
+        state_of(RunRef(run.description(KINDS), run.replicate, step), run.replicate, context)
 
 
 def told(folder: Path, content: Json, written: Sequence[str]) -> Iterator[str]:

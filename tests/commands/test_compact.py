@@ -212,7 +212,6 @@ def test_what_is_refused(cli: Cli, done: Path, tmp_path: Path) -> None:
         (("nothing_1",), "There is no run 'nothing_1'"),
         ((PRUNED, "--replicate=3"), "There is no replicate 3"),
         ((f"{PRUNED}/replicate_2",), "There is no replicate 2"),
-        ((PRUNED, "--state_step=1ep"), "has no state at 1ep. There are: 0ep, 2ep."),
         ((PRUNED, "--state_step=9ep"), "has no state at 9ep"),
         ((PRUNED, "--state_step=soon"), "soon"),
         ((PRUNED, "--onyx"), "--onyx"),
@@ -227,6 +226,13 @@ def test_what_is_refused(cli: Cli, done: Path, tmp_path: Path) -> None:
         assert message in told.err, words
         assert told.out == ""
     assert not list(tmp_path.rglob("architecture.json"))
+
+
+def test_a_state_that_was_not_saved_is_made_again(cli: Cli, done: Path) -> None:
+    """As where it is evaluated."""
+    told = cli("compact", PRUNED, "--state_step=1ep", "--threads=1")
+    assert told.code == 0, told.err
+    assert (done / PRUNED / "replicate_1" / "compacted" / "ep1_it0").is_dir()
 
 
 def test_a_run_that_is_not_done(cli: Cli, root: Path) -> None:
