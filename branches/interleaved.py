@@ -225,7 +225,10 @@ class Interleaved(Restating, PruningBranch, Branch):
                 "epoch). Give --interleaved_training_steps, fewer rounds (--prune_iterations) or "
                 "shorter ones (--prune_every)."
             )
-        rounds = Rounds(begun.method, begun.network, begun.method.cutting(begun.units), kept)
+        cutting = begun.method.cutting(begun.units)
+        if kept[-1] < begun.units.kept:
+            cutting.shares(begun.units, kept[-1])  # refuses what the last round could not cut
+        rounds = Rounds(begun.method, begun.network, cutting, kept)
         return Interleaving(
             rounds,
             iterations,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from pruning.allocations import Allocation
+    from pruning.allocations import Allocation, Share
     from pruning.selection import Selection
 
 
@@ -53,13 +53,24 @@ class Cutting:
             RunFailedError: The score of a unit that is kept so far is not a number.
         """
         rooms = self.minimum.rooms(units)
-        _check_least([room.least for room in rooms.values()], target)
         kept: dict[str, Tensor] = {}
-        for share in self.allocation.shares(rooms, target):
-            _check_least([rooms[name].least for name in share.names], share.kept)
+        for share in self.shares(units, target):
             chosen = {name: units[name] for name in share.names}
             kept |= self._share({name: scores[name] for name in chosen}, chosen, share.kept, rooms)
         return Mask(kept)
+
+    def shares(self, units: Mask, target: int) -> list[Share]:
+        """How many of the units each share of the layers keeps, of so many in all.
+
+        Raises:
+            UserError: The minima of the layers are more than are to be kept in all.
+        """
+        rooms = self.minimum.rooms(units)
+        _check_least([room.least for room in rooms.values()], target)
+        shares = self.allocation.shares(rooms, target)
+        for share in shares:
+            _check_least([rooms[name].least for name in share.names], share.kept)
+        return shares
 
     def _share(
         self,
