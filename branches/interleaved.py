@@ -112,8 +112,8 @@ class Interleaved(Restating, PruningBranch, Branch):
 
     @property
     def start_decides_training(self) -> bool:
-        """Where units are counted: when nothing is left to cut, training ends."""
-        return self.cut_units is not None
+        """Where units are counted, unless it is stated: nothing left to cut ends training."""
+        return self.cut_units is not None and "training_steps" not in super().given()
 
     @property
     def pace(self) -> Pace:
@@ -169,15 +169,16 @@ class Interleaved(Restating, PruningBranch, Branch):
         kept = self._kept(begun)
         facts: dict[str, Any] = {"units": begun.units.kept, "kept": list(kept)}
         training = None
-        if self.cut_units is not None:
-            training = setting.recipe.training
-            if len(kept) < self.cuts:
-                training = replace(training, training_steps=self.pace.cut(len(kept)))
-                facts["stops"] = (
-                    f"Nothing is left to cut after {len(kept):,} of {self.cuts:,} rounds: it "
-                    f"stops there, at {training.training_steps}."
-                )
+        if self.start_decides_training:
+            last = self.pace.cut(len(kept))
+            training = replace(setting.recipe.training, training_steps=last)
             setting = replace(setting, recipe=replace(setting.recipe, training=training))
+        if len(kept) < self.cuts:
+            facts["stops"] = (
+                f"Nothing is left to cut after {len(kept):,} of {self.cuts:,} rounds: it "
+                f"{'stops there, at' if training else 'cuts no more, and trains to'} "
+                f"{setting.recipe.training.training_steps}."
+            )
         self._interleaving(begun, setting)
         begin = self.start_step.iterations(setting.iterations_per_epoch)
         return Start(State(begin, states[0].weights, mask.to("cpu")), facts, training=training)

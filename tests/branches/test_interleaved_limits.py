@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from branches.interleaved import Interleaved
+from branches.oneshot import Oneshot
+from branches.scratch import Scratch
 from foundations.description import RunRef
 from foundations.errors import UserError
+from foundations.run_directory import Fact
 from foundations.steps import Step
 from foundations.store import Store
 from tests.branches.branched import on
-from tests.branches.runs import dense, pruned, run
+from tests.branches.runs import STEPS, dense, pruned, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,3 +58,32 @@ def test_so_are_minima_above_the_counts_of_another_run(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="Layers keep at least"):
         run(tmp_path / "a", asked)
     assert _begun(tmp_path / "a") == []
+
+
+def test_an_end_that_is_stated_is_the_end(tmp_path: Path) -> None:
+    """When nothing is left to cut, training goes on to there; and what grows on it knows it."""
+    asked = _rounds(
+        granularity="nodes",
+        cut_units=3,
+        minimum_kept=2,
+        prune_iterations=5,
+        interleaved_training_steps=Step(0, STEPS),
+    )
+    found = run(tmp_path / "a", asked)
+    start = found.fact(Fact.START)
+    assert start["facts"]["kept"] == [5, 2]
+    assert start["facts"]["stops"].endswith(f"it cuts no more, and trains to {STEPS}it.")
+    assert start["end"] == found.digests()[-1].iteration == STEPS
+    grown = run(tmp_path / "a", on(asked, Oneshot(granularity="nodes", prune_fraction=0.5)))
+    assert grown.fact(Fact.START)["end"] == STEPS
+
+
+def test_how_scratch_grows_on_an_end_that_is_not_stated_is_said(tmp_path: Path) -> None:
+    """It needs a flag, and with that it does."""
+    asked = _rounds(granularity="nodes", cut_units=1)
+    with pytest.raises(UserError, match="scratch, with --as_dense or --budget=flops"):
+        run(tmp_path / "a", on(asked, Scratch()))
+    found = run(tmp_path / "a", on(asked, Scratch(as_dense=True)))
+    assert found.fact(Fact.START)["end"] == STEPS
+    found = run(tmp_path / "a", on(asked, Scratch(budget="flops")))
+    assert found.fact(Fact.START)["end"] > 4
