@@ -11,6 +11,7 @@ from foundations.description import Description, RunRef
 from foundations.errors import UserError, unknown
 from foundations.hparams import step_field
 from foundations.steps import Step
+from pruning.strategies import STRATEGIES, parse_strategy
 from training.hparams import TrainingHparams
 from training.overrides import Restating, restating
 from training.pace import Pace
@@ -29,6 +30,18 @@ if TYPE_CHECKING:
     from training.tracking import Tracking
 
 TRACKED = ("none", "average", "all")
+
+OF_PASSES = (
+    "score_per_class",
+    "score_examples",
+    "score_batches",
+    "score_batch_size",
+    "score_mode",
+    "score_temperature",
+    "score_precision",
+    "score_augmented",
+)
+"""What says how passes of scoring's own are made."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,9 +109,23 @@ class Interleaved(Restating, PruningBranch, Branch):
         for field in ("track_batches", "track_alpha"):
             own = getattr(self, field) != getattr(type(self), field)
             self.require(self.track == "average" or not own, field, "it belongs to --track=average")
+        if self.track != "none":
+            self._check_tracked()
+
+    def _check_tracked(self) -> None:
+        """What passes of their own would score on has no say where there are none."""
+        says = f"--track={self.track} scores by the batches and the loss of training"
+        for field in OF_PASSES:
+            same = getattr(self, field) == getattr(type(self), field)
+            self.require(same, field, f"{says}: leave it out")
+        published = STRATEGIES[parse_strategy(self.strategy).stem]
+        self.require(
+            not published.takes_examples, "strategy", f"{says}, not by examples of each class"
+        )
 
     def _check_counted(self) -> None:
         """A count and a fraction would say two things."""
+        self.require(self.granularity != "n_m", "granularity", "n_m says how many are cut")
         says = "--cut_units says how many are cut: leave it out"
         for field in ("prune_fraction", "prune_fractions", "schedule", "selection"):
             self.require(getattr(self, field) == getattr(type(self), field), field, says)
@@ -236,10 +263,13 @@ class Interleaved(Restating, PruningBranch, Branch):
             setting,
             self.key_of(setting),
             self.preserve_momentum,
-            self._tracking(begun, iterations),
+            self._tracking(begun, iterations, setting),
         )
 
-    def _tracking(self, begun: Begun, iterations: tuple[int, ...]) -> Tracking | None:
+    def _tracking(
+        self, begun: Begun, iterations: tuple[int, ...], setting: Setting
+    ) -> Tracking | None:
+        from models.build import trainable
         from training.tracking import tracking
 
         if self.track == "none":
@@ -247,6 +277,7 @@ class Interleaved(Restating, PruningBranch, Branch):
         average = self.track == "average"
         return tracking(
             begun,
+            trainable(begun.network, setting.recipe.model),
             iterations,
             self.track_batches if average else None,
             self.track_alpha if average else None,

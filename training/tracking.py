@@ -24,7 +24,7 @@ from pruning.mask import Mask
 from training.course import Update
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from torch import Tensor
 
@@ -109,12 +109,23 @@ class Tracking:
 
 
 def tracking(
-    begun: Begun, changes: tuple[int, ...], batches: int | None, alpha: float | None
+    begun: Begun,
+    trained: Collection[str],
+    changes: tuple[int, ...],
+    batches: int | None,
+    alpha: float | None,
 ) -> Tracking:
     """How the importance of a pruning's units is tracked.
 
+    Args:
+        begun: The pruning.
+        trained: The parameters that are not frozen.
+        changes: As for ``Tracking``.
+        batches: Likewise.
+        alpha: Likewise.
+
     Raises:
-        UserError: Its strategy needs passes of its own.
+        UserError: Its strategy needs passes of its own, or gradients of what is frozen.
     """
     method = begun.method
     criterion, units = method.criterion, method.granularity.units(begun.mask)
@@ -125,7 +136,7 @@ def tracking(
         sites = sites_of(method.granularity, wiring).to(device)
         scorer = _OfActivations(sites, criterion.batch_mean)
     elif isinstance(criterion, LossCriterion | BnTaylor):
-        scorer = _OfGradients.checked(begun, criterion)
+        scorer = _OfGradients.checked(begun, criterion, trained)
     else:
         raise _untracked()
     return Tracking(scorer, units, changes, batches, alpha)
@@ -163,20 +174,23 @@ class _OfGradients:
             training=True,
             temperature=1.0,
             key=(),
-            slopes={name: update.gradients[name] for name in names},
+            slopes={name: _slope(name, update) for name in names},
         )
         if isinstance(self.criterion, BnTaylor):
             return self.criterion.scores(loss, granularity, mask)
         return granularity.scores(self.criterion.scores(loss), mask)
 
     @classmethod
-    def checked(cls, begun: Begun, criterion: LossCriterion | BnTaylor) -> Self:
-        """With a criterion that is made of the gradient alone.
+    def checked(
+        cls, begun: Begun, criterion: LossCriterion | BnTaylor, trained: Collection[str]
+    ) -> Self:
+        """With a criterion that is made of the gradient alone, of what is trained.
 
         Raises:
-            UserError: It is not.
+            UserError: It is not, or something that is scored and may be cut is frozen.
         """
         made = cls(begun, criterion)
+        _refuse_frozen(set(made._scored) - set(trained) - _ignored(begun))
         shapes = dict(begun.network.named_parameters())
         zeros = {name: torch.zeros_like(shapes[name]) for name in made._scored}
         made.scores(Update(zeros, zeros, {}, {}, 1))
@@ -257,6 +271,28 @@ class _Observed(Loss):
         """Over the one batch."""
         nothing = torch.empty(0)
         return score(nothing, nothing)
+
+
+def _slope(name: str, update: Update) -> Tensor:
+    """The gradient by a parameter; of one that is frozen, and ignored, zeros."""
+    found = update.gradients.get(name)
+    return torch.zeros_like(update.parameters[name]) if found is None else found
+
+
+def _ignored(begun: Begun) -> set[str]:
+    """The units that are not to be cut, by their names."""
+    method = begun.method
+    return {*method.granularity.units(begun.mask)} - {*method.eligible(begun.mask)}
+
+
+def _refuse_frozen(names: set[str]) -> None:
+    """Refuse to track what training has no gradient of."""
+    if names:
+        raise UserError(
+            f"Frozen, so that training finds no gradient to track, but scored: "
+            f"{', '.join(sorted(names))}. Leave out --track, or choose "
+            "--strategy=fisher_activations."
+        )
 
 
 def _untracked() -> UserError:

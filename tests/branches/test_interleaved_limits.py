@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from foundations.description import BranchDesc, Description
 
+RESNET = "cifar_resnet_8_4"
+NORMS = {"strategy": "bn_taylor", "granularity": "channels", "coupling": "inner"}
+
 
 def _rounds(parent: Description | None = None, **flags: Any) -> BranchDesc:
     """Two rounds, each behind two updates, of a branch of ``dense()`` or of another run."""
@@ -87,3 +90,66 @@ def test_how_scratch_grows_on_an_end_that_is_not_stated_is_said(tmp_path: Path) 
     assert found.fact(Fact.START)["end"] == STEPS
     found = run(tmp_path / "a", on(asked, Scratch(budget="flops")))
     assert found.fact(Fact.START)["end"] > 4
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"score_per_class": 3}, "score_per_class=3 is not allowed: --track=all scores by the"),
+        ({"score_examples": 9}, "score_examples"),
+        ({"score_batches": 1}, "score_batches"),
+        ({"score_batch_size": 9}, "score_batch_size"),
+        ({"score_mode": "train"}, "score_mode"),
+        ({"score_temperature": 2.0}, "score_temperature"),
+        ({"score_precision": "float64"}, "score_precision"),
+        ({"score_augmented": True}, "score_augmented"),
+        (
+            {"strategy": "snip3"},
+            "strategy='snip3' is not allowed: .* not by examples of each class",
+        ),
+    ],
+)
+def test_what_tracking_passes_over_is_refused(flags: dict[str, Any], message: str) -> None:
+    """It would be a part of the name, and of nothing else; without tracking it says something."""
+    with pytest.raises(UserError, match=message):
+        _rounds(track="all", **{"strategy": "wg", **flags})
+    assert _rounds(**{"strategy": "wg", **flags})
+
+
+def test_counted_units_are_not_those_of_n_of_m() -> None:
+    """Four of them cut would leave no two of each four."""
+    with pytest.raises(UserError, match="granularity='n_m' is not allowed: n_m says how many"):
+        Interleaved(cut_units=4, granularity="n_m")
+
+
+@pytest.mark.parametrize(
+    ("model", "flags"),
+    [
+        ({"others_frozen": True}, {"strategy": "wg", "granularity": "nodes"}),
+        ({"output_frozen": True}, {"strategy": "w2g"}),
+        ({"model_name": RESNET, "batchnorm_frozen": True}, NORMS),
+    ],
+)
+def test_gradients_of_what_is_frozen_cannot_be_tracked(
+    model: dict[str, Any], flags: dict[str, Any], tmp_path: Path
+) -> None:
+    """Training finds none: that is said before it begins, with what can be done."""
+    with pytest.raises(UserError, match=r"Frozen, .*: .*(fc|bn)\S*\.weight.*Leave out --track"):
+        run(tmp_path / "a", _rounds(dense(**model), track="all", **flags))
+    assert _begun(tmp_path / "a") == []
+
+
+@pytest.mark.parametrize(
+    ("model", "flags"),
+    [
+        ({"output_frozen": True}, {"strategy": "w2g", "layers_to_ignore": ("fc.weight",)}),
+        ({"others_frozen": True}, {"strategy": "fisher_activations", "granularity": "nodes"}),
+        ({"batchnorm_frozen": True, "model_name": RESNET}, {"strategy": "wg"}),
+    ],
+)
+def test_what_is_frozen_and_not_scored_by_its_gradient_does_not_matter(
+    model: dict[str, Any], flags: dict[str, Any], tmp_path: Path
+) -> None:
+    """It is ignored, or activations are scored, or it is another tensor."""
+    found = run(tmp_path / "a", _rounds(dense(**model), track="all", prune_fraction=0.5, **flags))
+    assert [row.iteration for row in found.metrics() if row.phase == "mask"] == [2, 4]
