@@ -13,6 +13,7 @@ from pruning.remembered import Remembered
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    import torch
     from torch import Tensor, nn
 
     from pruning.criteria import ScoringData
@@ -62,7 +63,8 @@ class Rounds:
             return mask
         everything = method.granularity.units(mask)
         if scores is None:
-            masked = mask.apply(weights) | gate_tensors({**mask, **everything})
+            gates = gate_tensors({**mask, **everything}, _dtype(weights))
+            masked = mask.apply(weights) | gates
             scores = self._scores(masked, mask, data, (seed, position))
         compared = method.granularity.compared(scores, mask)
         fewer = self.cutting.cut(compared, units, target)
@@ -82,6 +84,11 @@ class Rounds:
         scored = Mask({name: mask[name] for name in granularity.scored(mask)})
         single = criterion(self.network, weights, scored, data, key)
         return granularity.scores(single, mask)
+
+
+def _dtype(weights: Mapping[str, Tensor]) -> torch.dtype:
+    """That of the numbers among them."""
+    return next(value.dtype for value in weights.values() if value.is_floating_point())
 
 
 def rounds(

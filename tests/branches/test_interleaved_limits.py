@@ -14,7 +14,7 @@ from foundations.errors import UserError
 from foundations.run_directory import Fact
 from foundations.steps import Step
 from foundations.store import Store
-from tests.branches.branched import on
+from tests.branches.branched import on, opened
 from tests.branches.runs import STEPS, dense, pruned, run
 
 if TYPE_CHECKING:
@@ -153,3 +153,15 @@ def test_what_is_frozen_and_not_scored_by_its_gradient_does_not_matter(
     """It is ignored, or activations are scored, or it is another tensor."""
     found = run(tmp_path / "a", _rounds(dense(**model), track="all", prune_fraction=0.5, **flags))
     assert [row.iteration for row in found.metrics() if row.phase == "mask"] == [2, 4]
+
+
+def test_gates_are_scored_in_the_arithmetic_of_the_run(tmp_path: Path) -> None:
+    """In float64 the same ones are cut as in float32, before training and amid it."""
+    masks = {}
+    for numerics in ("float32", "float64"):
+        parent = dense(numerics=numerics, lr=0.01)
+        branch = _rounds(parent, granularity="gates", strategy="gate_saliency", prune_fraction=0.5)
+        grown = pruned(parent, granularity="gates", strategy="gate_saliency", prune_fraction=0.5)
+        masks[numerics] = [opened(tmp_path / "a", each).mask() for each in (branch, grown)]
+    assert masks["float32"] == masks["float64"]
+    assert all(mask.kept < mask.total for mask in masks["float64"])
