@@ -57,8 +57,9 @@ def metrics_frame(
 ) -> pd.DataFrame:
     """A row for each measurement of each run.
 
-    Columns: ``name``, ``replicate``, ``iteration``, ``epoch``, ``phase`` (train, test, validation),
-    ``metric`` (accuracy, loss, ...), ``value``. The first two are those of ``frame``, to merge by.
+    Columns: ``name``, ``replicate``, ``iteration``, ``epoch``, ``phase`` (train, test, validation;
+    mask, where a run is pruned while it trains), ``metric`` (accuracy, loss, kept, ...), ``value``.
+    The first two are those of ``frame``, to merge by.
     Damaged runs are left out.
 
     Args:

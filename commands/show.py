@@ -117,10 +117,16 @@ def _metrics(run: RunDirectory) -> Iterator[str]:
         yield f"  last test accuracy {percent(last.value)} after epoch {last.epoch}"
     others = {f"{row.phase} {row.name}": row for row in rows if row not in measured}
     for name, row in others.items():
-        value = decimal(row.value) if row.name.startswith("loss") else percent(row.value)
-        yield f"  last {name} {value} after epoch {row.epoch}"
+        yield f"  last {name} {_value(row)} after epoch {row.epoch}"
     if not rows:
         yield "  none yet"
+
+
+def _value(row: Metric) -> str:
+    """A loss, a count of units that a mask keeps, or a fraction."""
+    if row.phase == "mask":
+        return f"{row.value:,.0f}"
+    return decimal(row.value) if row.name.startswith("loss") else percent(row.value)
 
 
 def _goodness(row: Metric) -> tuple[bool, float]:

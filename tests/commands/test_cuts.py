@@ -67,3 +67,9 @@ def test_a_command_takes_the_state_behind_so_many_cuts(cli: Cli) -> None:
     assert wrong.code != 0
     assert "write prunes:300" in wrong.err
     assert cli("eval", "interleaved", "--state_step=prunes:4").code != 0
+
+
+def test_how_many_units_are_left_is_shown_as_a_number(cli: Cli) -> None:
+    """Two of eight, not two hundred percent."""
+    assert cli("branch", "train", "interleaved", *FLAGS, "--prune_fraction=.75").code == 0
+    assert "  last mask kept 2 after epoch 2\n" in cli("show", "interleaved").out
