@@ -43,6 +43,10 @@ ELSEWHERE = {
     "--optimizer": "--optimizer_name",
     "--preset": "--default_hparams",
     "--sparsity": "--prune_fraction",
+    "--thresholds": "--prune_fractions",
+    "--n_rounds": "--prune_iterations",
+    "--warmup_epochs": "--prune_after",
+    "--lr_prune": "--prune_lr",
 }
 """What flags are called in other places."""
 

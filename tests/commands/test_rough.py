@@ -92,6 +92,9 @@ def test_what_a_done_run_did_not_measure_is_said(cli: Cli, done: Path) -> None:
         (("train", "--optimizer_name=SGD"), "'sgd'?"),
         (("branch", "trian", "oneshot"), "'train'?"),
         (("branch", "train", "oneshot", "--sparsity=.5"), "--prune_fraction?"),
+        (("branch", "train", "interleaved", "--thresholds=.1,.5"), "--prune_fractions?"),
+        (("branch", "train", "interleaved", "--warmup_epochs=2"), "--prune_after?"),
+        (("train", "--warmup_epochs=2"), "--warmup_steps?"),
     ],
 )
 def test_what_was_meant_is_suggested(words: tuple[str, ...], meant: str, cli: Cli) -> None:
