@@ -51,10 +51,10 @@ def save_compacted(folder: Path, module: fx.GraphModule, facts: Mapping[str, Jso
 def load_compacted(folder: str | Path) -> nn.Module:
     """A network that ``compact`` wrote, in evaluation mode, on the CPU.
 
-    It maps images, normalized as the run's were, float32 (batch, channels, height, width), to
-    logits (batch, classes). What is known of it (``shape``, ``classes``, ``source``, ...) is in its
-    ``meta``. Nothing of the run that made it is needed; only operations of torch are called,
-    whatever the files say.
+    It maps images, normalized as the run's were, (batch, channels, height, width), to logits
+    (batch, classes), in the type of its weights: float32 unless the run was in float64. What is
+    known of it (``shape``, ``classes``, ``source``, ...) is in its ``meta``. Nothing of the run
+    that made it is needed; only operations of torch are called, whatever the files say.
 
     Args:
         folder: With ``architecture.json`` and ``model.safetensors``.

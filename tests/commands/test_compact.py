@@ -15,6 +15,7 @@ from torch import nn
 import open_prune
 from foundations.files import PART
 from foundations.store import Store
+from models.portable.export import onnx_runner
 from pruning.compaction.compact import compacted
 from tests.commands import compactions
 from tests.commands.conftest import BRANCH, DENSE, PRUNED
@@ -187,6 +188,19 @@ def test_runs_without_channels_to_remove(cli: Cli, done: Path, name: str, tmp_pa
     if name == DENSE:
         dense, masked, small = _row(told, "parameters")
         assert dense == masked == small == "610"
+
+
+def test_exports_of_a_run_in_float64(cli: Cli, root: Path) -> None:
+    """They are in float32, as those of other runs; the network itself is in float64."""
+    pytest.importorskip("onnxruntime")
+    assert cli(*CHANNELS, "--numerics=float64").code == 0
+    told = cli("compact", "oneshot", "--threads=1", "--onnx", "--torch_export")
+    assert (told.code, told.err) == (0, "")
+    (folder,) = root.glob("oneshot_*/replicate_1/compacted/ep0_it2")
+    images, _ = _test_images("oneshot")
+    expected = open_prune.load_compacted(folder)(images.double())
+    exported = onnx_runner((folder / "model.onnx").read_bytes())(images.float())
+    torch.testing.assert_close(exported.double(), expected, atol=1e-4, rtol=0)
 
 
 def test_another_state(cli: Cli, done: Path) -> None:
