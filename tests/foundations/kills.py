@@ -20,7 +20,10 @@ def fresh_processes() -> ForkServerContext:
     """Processes that have imported what is slow to import, and nothing of the test's state."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["torch", "safetensors.torch", "tests.foundations.scenarios", "tests.branches.deeds"]
+        [
+            *("torch", "torchvision", "safetensors.torch"),
+            *("tests.foundations.scenarios", "tests.branches.deeds"),
+        ]
     )
     return context
 

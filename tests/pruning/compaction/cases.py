@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
+    from torch import fx
 
 Shape = tuple[int, int, int]
 
@@ -47,8 +48,9 @@ def images(shape: Shape, count: int = 3) -> Tensor:
 
 def reference(network: nn.Module, shape: Shape, mask: Mask, x: Tensor) -> Tensor:
     """What the masked network computes: weights that are cut are zeros, gates multiply."""
-    sites = [s for s in wiring(network, shape).flow.sites.values() if gate_name(s.name) in mask]
     gates = gate_tensors(mask, torch.float64)
+    every = wiring(network, shape).flow.sites.values() if gates else ()
+    sites = [site for site in every if gate_name(site.name) in mask]
     with torch.no_grad():
         tensors = mask.apply(network.state_dict()) | gates
         with_gates = gated(network, sites) if sites else network
@@ -56,7 +58,7 @@ def reference(network: nn.Module, shape: Shape, mask: Mask, x: Tensor) -> Tensor
     return out
 
 
-def assert_same(network: nn.Module, shape: Shape, mask: Mask) -> nn.Module:
+def assert_same(network: nn.Module, shape: Shape, mask: Mask) -> fx.GraphModule:
     """The compacted network computes what the masked network does; it is given back."""
     small = compacted(network, shape, network.state_dict(), mask)
     x = images(shape)
