@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -64,6 +64,7 @@ class Channels(Granularity):
     shapes: Mapping[str, torch.Size]
     """Of all parameters of the network."""
     reduction: Reduction
+    cuts: ClassVar[str] = "channels of convolutions and hidden units of linear layers"
 
     @classmethod
     def of(cls, subject: Subject) -> Self:
@@ -82,7 +83,7 @@ class Channels(Granularity):
         if not chosen:
             raise UserError(
                 f"--granularity={hparams.granularity} with --coupling={hparams.coupling} finds "
-                "nothing in this network that could be cut."
+                f"nothing in this network that could be cut: it cuts {cls.cuts}."
             )
         shapes = {name: weight.shape for name, weight in subject.network.named_parameters()}
         return cls(_families(chosen), subject.wiring, shapes, reduction_of(subject))
@@ -190,6 +191,8 @@ class Channels(Granularity):
 
 class Nodes(Channels):
     """Units of hidden linear layers: a row of the weights and its bias."""
+
+    cuts = "hidden units of linear layers alone; --granularity=channels takes convolutions too"
 
     @classmethod
     def takes(cls, network: nn.Module, group: Group) -> bool:

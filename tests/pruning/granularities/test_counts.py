@@ -251,7 +251,7 @@ def test_strategy_says_how_scores_are_reduced_unless_a_flag_does() -> None:
 
 
 def test_no_units() -> None:
-    """A network without any is refused, by name."""
+    """A network without any is refused; the granularity that it has units of is named."""
     network, weights = made("option_b")
-    with pytest.raises(UserError, match="finds nothing"):
+    with pytest.raises(UserError, match=r"finds nothing .* --granularity=channels takes conv"):
         pruned(network, weights, granularity="nodes")
