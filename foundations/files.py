@@ -211,7 +211,7 @@ def clear_errors(path: Path) -> Iterator[None]:
             ) from error
         if error.errno in _UNWRITABLE:
             raise UserError(
-                f"{path} cannot be written ({error.strerror}). Choose another root directory, or "
+                f"{path} cannot be written ({error.strerror}). Choose another folder, or "
                 "make this one writable."
             ) from error
         raise OpenPruneError(f"{path} could not be written ({error}).") from error

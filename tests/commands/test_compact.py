@@ -234,6 +234,10 @@ def test_what_is_refused(cli: Cli, done: Path, tmp_path: Path) -> None:
         ((PRUNED, f"--output={tmp_path / 'file'}"), "is a file"),
         ((PRUNED, f"--output={tmp_path / 'other'}"), "holds something else (notes.txt)"),
         ((PRUNED, f"--output={tmp_path / 'file' / 'below'}"), "file"),
+        (
+            (PRUNED, "--output=/proc/compacted"),
+            "cannot be written",
+        ),
     ):
         told = cli("compact", *words)
         assert told.code == 2, words
