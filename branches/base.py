@@ -245,8 +245,7 @@ def check_length(description: Description) -> None:
         raise UserError(
             f"How long {description.parent.name} trains is known from its start alone, so "
             f"{branch.kind} cannot take it over. Branches that state --..._training_steps can grow "
-            "on it (finetune, retrain, distill), and so can scratch, with --as_dense or "
-            "--budget=flops."
+            "on it (finetune, retrain, distill), and so can scratch, with --as_dense."
         )
 
 

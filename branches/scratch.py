@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from branches.base import Branch, begins, dense_ancestor, recipe_of
+from branches.base import (
+    Branch,
+    begins,
+    dense_ancestor,
+    recipe_of,
+    start_decides_training,
+)
 from branches.masks import mask_of, masked
 from branches.reinit import Reinit, initializer_versions, with_initializer
 from foundations.description import BranchDesc, RunRef
@@ -96,7 +102,17 @@ class Scratch(Branch):
         return with_initializer(parent, self.scratch_model_init)
 
     def asks(self, parent: Description) -> tuple[RunRef, ...]:
-        """The parent's mask."""
+        """The parent's mask.
+
+        Raises:
+            UserError: How long the parent was to train says nothing of how long it did.
+        """
+        counted = start_decides_training(parent) and not _is_scratch(parent)
+        if counted and self.budget == "flops" and not self.as_dense:
+            raise UserError(
+                f"How long {parent.name} trains is known from its start alone: with --as_dense, "
+                "the budget is that of the dense run that it came from."
+            )
         return (masked(RunRef(parent, step=self.state_step)),)
 
     def origin(self, parent: Description) -> RunRef:
@@ -143,6 +159,10 @@ class Scratch(Branch):
             )
         weights = setting.initialization(seed)
         return weights if self.plain else scaled_to_survivors(weights, mask)
+
+
+def _is_scratch(description: Description) -> bool:
+    return isinstance(description, BranchDesc) and isinstance(description.branch, Scratch)
 
 
 def longer(training: TrainingHparams, counts: Counts, per_epoch: int) -> TrainingHparams:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from branches.interleaved import Interleaved
@@ -16,11 +15,11 @@ if TYPE_CHECKING:
     from foundations.description import Description
     from foundations.steps import Step
 
-_CUTS = re.compile(r"(?P<before>(?:--\w+=)?)prunes:(?P<count>.*)")
+_PREFIX = "prunes:"
 
 
 def with_cuts(arguments: Sequence[str], runs: Sequence[str]) -> list[str]:
-    """The arguments, with a step in the place of each ``prunes:N``.
+    """The arguments, with a step in the place of each ``prunes:N``, in lists of steps too.
 
     Args:
         arguments: Of a command.
@@ -51,16 +50,23 @@ def step_of_cut(description: Description, count: int) -> Step:
 
 
 def _resolved(word: str, arguments: Sequence[str], runs: Sequence[str]) -> str:
-    match = _CUTS.fullmatch(word)
-    if match is None:
+    flag, equals, values = word.rpartition("=")
+    steps = values.split(",")
+    if not any(step.startswith(_PREFIX) for step in steps):
         return word
-    if not match["count"].isdecimal():
-        raise UserError(f"{word!r} is not a number of cuts: write prunes:300.")
+    found = [_step(step, arguments, runs) if _PREFIX in step else step for step in steps]
+    return f"{flag}{equals}{','.join(found)}"
+
+
+def _step(text: str, arguments: Sequence[str], runs: Sequence[str]) -> str:
+    count = text.removeprefix(_PREFIX)
+    if not count.isdecimal():
+        raise UserError(f"{text!r} is not a number of cuts: write prunes:300.")
     store = store_of(arguments)
-    found = {step_of_cut(named(store, run).description, int(match["count"])) for run in runs}
+    found = {step_of_cut(named(store, run).description, int(count)) for run in runs}
     if len(found) != 1:
         raise UserError(
-            f"{word} is not one step: "
+            f"{text} is not one step: "
             + (f"{', '.join(runs)} cut at different ones." if runs else "no run is named.")
         )
-    return f"{match['before']}{found.pop()}"
+    return str(found.pop())

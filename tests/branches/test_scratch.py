@@ -251,3 +251,13 @@ def test_it_is_trained_as_the_dense_run_was_and_has_a_mask_amid_pruning(tmp_path
     assert found.directory.fact(Fact.START)["end"] == STEPS
     with pytest.raises(UserError, match="known from its start alone"):
         run(tmp_path / "a", _scratch(parent))
+
+
+def test_a_budget_is_not_that_of_pruning_while_training(tmp_path: Path) -> None:
+    """What counted rounds trained for is no measure; the dense run's training is."""
+    branch = Interleaved(granularity="nodes", cut_units=2, prune_every=Step(0, 2), minimum_kept=2)
+    parent = BranchDesc(parent=dense(), branch=branch)
+    with pytest.raises(UserError, match="with --as_dense, the budget is that of the dense run"):
+        run(tmp_path / "a", _scratch(parent, budget="flops"))
+    found = _opened(tmp_path / "a", _scratch(parent, budget="flops", as_dense=True))
+    assert found.directory.fact(Fact.START)["end"] > STEPS

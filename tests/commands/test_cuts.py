@@ -63,6 +63,9 @@ def test_a_command_takes_the_state_behind_so_many_cuts(cli: Cli) -> None:
     )  # fmt: skip
     assert grown.code == 0, grown.err
     assert grown.out == same.out
+    steps = "--weight_save_steps=prunes:1,1it"
+    saved = cli("branch", "interleaved", "finetune", steps, "--dry_run")
+    assert saved.code == 0, saved.err
     wrong = cli("eval", "interleaved", "--state_step=prunes:many")
     assert wrong.code != 0
     assert "write prunes:300" in wrong.err
