@@ -10,8 +10,9 @@ demo: $(VENV)/installed
 	$(RUN) open_prune.py train
 	$(RUN) open_prune.py branch train oneshot
 
+# As many workers as cores, and so a thread for each.
 test: lint types
-	$(RUN) -m pytest -n auto --dist worksteal --timeout 900
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist worksteal --timeout 900
 
 lint: $(VENV)/installed-dev
 	$(RUN) -m ruff format --check .
