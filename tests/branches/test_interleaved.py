@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from branches.opened import Run
     from foundations.description import Description
 
-NODES = {"granularity": "nodes", "strategy": "magnitude"}
+NODES: dict[str, Any] = {"granularity": "nodes", "strategy": "magnitude"}
 HIDDEN = 8
 """Units that may be cut: those of the one hidden layer of ``digits_lenet_8``."""
 
@@ -34,7 +34,7 @@ HIDDEN = 8
 def _interleaved(parent: Description | None = None, **flags: Any) -> BranchDesc:
     """A branch of ``dense()``, with steps as text."""
     steps = {name for name in flags if name.endswith(("_step", "_after", "_every", "_steps"))}
-    parsed = {n: Step.parse(v) if n in steps else v for n, v in flags.items()}
+    parsed: dict[str, Any] = {n: Step.parse(v) if n in steps else v for n, v in flags.items()}
     return on(parent or dense(**DECAYED), Interleaved(**parsed))
 
 
@@ -131,7 +131,7 @@ def test_so_many_units_are_cut_until_nothing_is_left_to_cut(tmp_path: Path) -> N
 
 def test_training_ends_with_the_last_counted_cut(tmp_path: Path) -> None:
     """Or where it is stated to."""
-    flags = {"prune_every": "2it", "cut_units": 1, "prune_iterations": 3, **NODES}
+    flags: dict[str, Any] = {"prune_every": "2it", "cut_units": 1, "prune_iterations": 3, **NODES}
     assert opened(tmp_path / "a", _interleaved(**flags)).directory.fact(Fact.START)["end"] == 6
     longer = _interleaved(**flags, interleaved_training_steps="9it")
     assert _rounds(opened(tmp_path / "a", longer)) == [(2, 7), (4, 6), (6, 5)]

@@ -237,12 +237,9 @@ def test_a_compacted_network_is_drawn_at_its_own_size(tmp_path: Path) -> None:
 
 def test_it_is_trained_as_the_dense_run_was_and_has_a_mask_amid_pruning(tmp_path: Path) -> None:
     """Not as the run that pruned while it trained; from the cut that is asked for."""
+    slower: dict[str, Any] = {"interleaved_lr": 0.001}
     branch = Interleaved(
-        granularity="nodes",
-        cut_units=1,
-        prune_every=Step(0, 1),
-        prune_iterations=5,
-        interleaved_lr=0.001,
+        granularity="nodes", cut_units=1, prune_every=Step(0, 1), prune_iterations=5, **slower
     )
     parent = BranchDesc(parent=dense(), branch=branch)
     found = _opened(tmp_path / "a", _scratch(parent, as_dense=True, state_step=Step(0, 3)))
