@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from branches.base import Branch, dense_at, recipe_of
+from branches.base import recipe_of
+from branches.trained_on import TrainedOn
 from foundations.description import Description, RunRef, run_refs_field
 from foundations.errors import UserError, unknown
 from foundations.hparams import optional_step_field
 from foundations.steps import Step
 from training.hparams import TrainingHparams
-from training.overrides import Restating, restating
+from training.overrides import restating
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from training.description import TrainDesc
     from training.distilling import Distilling
     from training.setting import Setting
     from training.start import Start
@@ -34,7 +34,7 @@ MEANS = ("examples", "examples_and_classes")
     lr=0.001,
     lr_schedule="one_cycle",
 )
-class Distill(Restating, Branch):
+class Distill(TrainedOn):
     """Train the end of the parent on, to give the outputs of an ensemble of other runs.
 
     The loss is the mean over --teachers of T^2 KL(softmax(t / T) || softmax(s / T)), t being the
@@ -72,21 +72,13 @@ class Distill(Restating, Branch):
         self.require(ok, "distill_temperature", "it must be positive and finite")
         self.require(self.distill_cross_entropy >= 0, "distill_cross_entropy", "0 or more")
 
-    def recipe(self, parent: TrainDesc) -> TrainDesc:
-        """The parent's, with what is stated anew."""
-        return self.restated(parent)
-
     def asks(self, parent: Description) -> tuple[RunRef, ...]:
         """The state that is trained on, and the teachers."""
-        return (RunRef(parent, step=self.state_step), *self.teachers)
+        return (self.trained(parent), *self.teachers)
 
     def companions(self, parent: Description) -> tuple[RunRef, ...]:  # noqa: ARG002 - the interface's
         """The teachers."""
         return self.teachers
-
-    def origin(self, parent: Description) -> RunRef:
-        """The dense state that stands for the one that is trained on."""
-        return dense_at(RunRef(parent, step=self.state_step))
 
     def check_fit(self, states: Sequence[State], setting: Setting) -> None:
         """Refuse another network's weights for the student; teachers may be other networks."""

@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from branches.base import Branch, dense_at
-from foundations.description import Description, RunRef
+from branches.trained_on import TrainedOn
 from foundations.hparams import optional_step_field
 from foundations.steps import Step
 from training.hparams import TrainingHparams
-from training.overrides import Restating, restating
+from training.overrides import restating
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from training.description import TrainDesc
+    from foundations.description import Description
     from training.setting import Setting
     from training.start import Start
     from training.state import State
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     lr_schedule="milestones",
     milestone_steps=(),
 )
-class Finetune(Restating, Branch):
+class Finetune(TrainedOn):
     """Train the end of the parent on, with a learning rate and a schedule of its own.
 
     Its weights and its mask stay, the optimizer is a new one, and the schedule begins anew. By
@@ -48,18 +47,6 @@ class Finetune(Restating, Branch):
         """What is stated anew; a schedule is, and so has no warm-up of the parent's."""
         stated = super().given()
         return {"warmup_steps": None, **stated} if "lr_schedule" in stated else stated
-
-    def recipe(self, parent: TrainDesc) -> TrainDesc:
-        """The parent's, with what is stated anew."""
-        return self.restated(parent)
-
-    def asks(self, parent: Description) -> tuple[RunRef, ...]:
-        """The state that is trained on."""
-        return (RunRef(parent, step=self.state_step),)
-
-    def origin(self, parent: Description) -> RunRef:
-        """The dense state that stands for the one that is trained on."""
-        return dense_at(RunRef(parent, step=self.state_step))
 
     def start(self, parent: Description, states: Sequence[State], setting: Setting) -> Start:  # noqa: ARG002 - the interface's
         """The weights and mask of ``states[0]``, at the beginning of the schedule."""

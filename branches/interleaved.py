@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from branches.base import Branch, dense_at
 from branches.pruning import PruningBranch
-from foundations.description import Description, RunRef
+from branches.trained_on import TrainedOn
 from foundations.errors import UserError, unknown
 from foundations.hparams import step_field
 from foundations.steps import Step
@@ -19,10 +18,10 @@ from training.pace import Pace
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from foundations.description import Description, RunRef
     from foundations.registry import Version
     from pruning.begun import Begun
     from training.course import Course
-    from training.description import TrainDesc
     from training.interleaving import Interleaving
     from training.setting import Setting
     from training.start import Start
@@ -46,7 +45,7 @@ OF_PASSES = (
 
 @dataclass(frozen=True, kw_only=True)
 @restating("interleaved", TrainingHparams)
-class Interleaved(Restating, PruningBranch, Branch):
+class Interleaved(PruningBranch, TrainedOn):
     """Prune while training: train a while, cut, go on, and so round by round; then train the rest.
 
     With --schedule=gradient_flow, as in "A Gradient Flow Framework for Analyzing Network Pruning"
@@ -159,13 +158,9 @@ class Interleaved(Restating, PruningBranch, Branch):
             return stated
         return {"training_steps": self.pace.cut(self.cuts), **stated}
 
-    def recipe(self, parent: TrainDesc) -> TrainDesc:
-        """The parent's, with what is stated anew."""
-        return self.restated(parent)
-
     def asks(self, parent: Description) -> tuple[RunRef, ...]:
         """The state that is trained on, and what the scores need."""
-        trained = RunRef(parent, step=self.state_step)
+        trained = self.trained(parent)
         return (trained, *self.also_asks(trained))
 
     def begins(self, parent: Description) -> Step:  # noqa: ARG002 - the interface's
@@ -175,10 +170,6 @@ class Interleaved(Restating, PruningBranch, Branch):
     def masked(self, parent: Description) -> Step | None:  # noqa: ARG002 - the interface's
         """At its end."""
         return None
-
-    def origin(self, parent: Description) -> RunRef:
-        """The dense state that stands for the one that is trained on."""
-        return dense_at(RunRef(parent, step=self.state_step))
 
     def start(self, parent: Description, states: Sequence[State], setting: Setting) -> Start:  # noqa: ARG002 - the interface's
         """``states[0]``, with a mask that keeps what it keeps; nothing is cut yet.
@@ -212,7 +203,7 @@ class Interleaved(Restating, PruningBranch, Branch):
 
     def companions(self, parent: Description) -> tuple[RunRef, ...]:
         """What the scores of every round need."""
-        return self.also_asks(RunRef(parent, step=self.state_step))
+        return self.also_asks(self.trained(parent))
 
     def course(
         self,

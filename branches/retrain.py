@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from branches.base import Branch, dense_at
+from branches.trained_on import TrainedOn
 from datasets.folders import pin
 from datasets.hparams import DatasetHparams
-from foundations.description import Description, RunRef
 from foundations.errors import UserError
 from foundations.hparams import optional_step_field, step_field
 from foundations.steps import Step
 from training.hparams import TrainingHparams
-from training.overrides import Restating, restating
+from training.overrides import restating
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from foundations.description import Description
     from pruning.mask import Mask
-    from training.description import TrainDesc
     from training.setting import Setting
     from training.start import Start
     from training.state import State
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 @restating("retrain", TrainingHparams, DatasetHparams)
-class Retrain(Restating, Branch):
+class Retrain(TrainedOn):
     """Train a state of the parent by other hyperparameters of training, or on other data.
 
     Its weights and its mask stay, the optimizer is a new one. Where the data has another number of
@@ -65,21 +64,9 @@ class Retrain(Restating, Branch):
         }
         return replace(self, **found)
 
-    def recipe(self, parent: TrainDesc) -> TrainDesc:
-        """The parent's, with what is stated anew."""
-        return self.restated(parent)
-
-    def asks(self, parent: Description) -> tuple[RunRef, ...]:
-        """The state that is trained."""
-        return (RunRef(parent, step=self.state_step),)
-
     def begins(self, parent: Description) -> Step:  # noqa: ARG002 - the interface's
         """At ``start_step``."""
         return self.start_step
-
-    def origin(self, parent: Description) -> RunRef:
-        """The dense state that stands for the one that is trained on."""
-        return dense_at(RunRef(parent, step=self.state_step))
 
     def check_fit(self, states: Sequence[State], setting: Setting) -> None:
         """Refuse data whose images do not fit the network; classes may be others."""
