@@ -107,8 +107,12 @@ class Compacting:
 
         Raises:
             UserError: It holds something else.
+            DamageError: It is not what was written.
         """
-        content = known(self.folder, whole=True)
+        try:
+            content = known(self.folder, whole=True)
+        except DamageError as error:
+            raise DamageError(f"{error} Remove {self.folder}, and compact again.") from error
         if content is None:
             self._refuse_others()
             return None

@@ -283,6 +283,7 @@ def test_damage_is_named(cli: Cli, folder: Path) -> None:
     told = cli("compact", "oneshot")
     assert told.code == 1
     assert "model.safetensors is damaged" in told.err
+    assert f"Remove {folder}, and compact again." in told.err.replace("\n", " ")
     (folder / "architecture.json").write_text("{")
     assert "architecture.json is damaged" in cli("compact", "oneshot").err
 
