@@ -78,7 +78,7 @@ class Mask(Mapping[str, torch.Tensor]):
     def __repr__(self) -> str:
         return f"Mask({len(self)} layers, {self.kept} of {self.total} kept)"
 
-    @property
+    @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of each masked tensor."""
         return {name: tuple(tensor.shape) for name, tensor in self.items()}
@@ -97,7 +97,7 @@ class Mask(Mapping[str, torch.Tensor]):
         """Kept and total entries of each layer, read from the device at once."""
         if not self:
             return {}
-        kept = torch.stack([tensor.count_nonzero() for tensor in self.values()]).tolist()
+        kept = _counts(list(self.values()))
         totals = (tensor.numel() for tensor in self.values())
         return dict(zip(self, map(LayerCount, kept, totals), strict=True))
 
@@ -180,6 +180,14 @@ def unpack(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None) ->
         differing = sorted(set(shapes) ^ set(tensors))
         raise DamageError(f"The mask is damaged: {differing} has a shape or bits, but not both.")
     return Mask({name: _unpack(name, tensors[name], shape) for name, shape in shapes.items()})
+
+
+def _counts(tensors: Sequence[Tensor]) -> list[int]:
+    """How many entries of each are true; a device is waited for once."""
+    if all(tensor.device.type == "cpu" for tensor in tensors):
+        return [int(np.count_nonzero(tensor.numpy())) for tensor in tensors]
+    counts: list[int] = torch.stack([tensor.count_nonzero() for tensor in tensors]).tolist()
+    return counts
 
 
 def _masked(weight: Tensor, keep: Tensor) -> Tensor:

@@ -349,8 +349,9 @@ def _moderate(flow: Flow) -> Flow:
     Raises:
         UnknownFlowError: It is beyond float32 already.
     """
-    low, high = flow.values.detach().aminmax()
-    largest = max(-float(low), float(high))
+    values = flow.values.detach()
+    # Not aminmax, which first copies what has its channels last.
+    largest = max(-float(values.amin()), float(values.amax()))
     if not math.isfinite(largest):
         raise UnknownFlowError
     power = math.frexp(largest)[1]

@@ -104,7 +104,7 @@ def _scores_by(
     if not given.signless:
         scores = {name: values.abs_() for name, values in scores.items()}
     scores = {name: values.contiguous() for name, values in scores.items()}
-    highest = [values.max() for values in scores.values() if values.numel()]
+    highest = [values.amax() for values in scores.values() if values.numel()]
     return scores if not highest or torch.stack(highest).isfinite().all() else None
 
 
