@@ -27,8 +27,12 @@ def unknown_network(model_name: str, what: str, families: Sequence[Family]) -> U
     meant = _meant(model_name, families)
     near = _nearest_size(model_name, meant) or _most_alike(model_name, meant or families)
     hint = f" Did you mean {near!r}?" if near else ""
-    rules = "; ".join(f"{family.form} ({family.rule})" for family in meant or families)
-    return UserError(f"There is no {what} {model_name!r}.{hint} Allowed: {rules}.")
+    said = meant or [family for family in families if near and family.arguments(near) is not None]
+    rules = "; ".join(f"{family.form} ({family.rule})" for family in said)
+    # The rules of all families are pages; of those that are not meant, forms will do.
+    others = [] if meant else [family.form for family in families if family not in said]
+    known = "; ".join([rules, *others] if rules else others)
+    return UserError(f"There is no {what} {model_name!r}.{hint} Allowed: {known}.")
 
 
 def _meant(model_name: str, families: Sequence[Family]) -> list[Family]:

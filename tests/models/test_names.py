@@ -169,6 +169,17 @@ def test_a_name_like_no_other_gets_the_forms_of_all() -> None:
     assert "Did you mean" not in str(caught.value)
 
 
+def test_a_name_that_is_near_one_gets_its_rule_alone() -> None:
+    """And the forms of the others, so that the answer is no page of rules."""
+    with pytest.raises(UserError) as caught:
+        find("cifar_mobilnet")
+    told = str(caught.value)
+    assert "cifar_mobilenet[_W] (the first version" in told
+    assert all(family.form in told for family in families())
+    assert sum(family.rule in told for family in families()) == 1
+    assert len(told) < 1000
+
+
 def test_every_example_is_a_name() -> None:
     """What is suggested can be asked for."""
     for family in families():
