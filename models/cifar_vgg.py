@@ -43,6 +43,9 @@ class ConvLayer(nn.Module):
         return functional.relu(self.bn(self.conv(x)))
 
 
+_WITH_BIAS = partial(ConvLayer, bias=True)
+
+
 class VGG(nn.Module):
     """A chain of convolutions.
 
@@ -50,14 +53,23 @@ class VGG(nn.Module):
         channels: Of the images.
         layers: How many convolutions each of the five groups has.
         classes: Units of the output layer.
+        layer: As for ``features``.
+        widths: Likewise.
     """
 
     output_layer: ClassVar[str] = "fc"
 
-    def __init__(self, channels: int, layers: Sequence[int], classes: int) -> None:
+    def __init__(
+        self,
+        channels: int,
+        layers: Sequence[int],
+        classes: int,
+        layer: Callable[[int, int], nn.Module] = _WITH_BIAS,
+        widths: Sequence[int] = WIDTHS,
+    ) -> None:
         super().__init__()
-        self.layers = features(channels, layers, partial(ConvLayer, bias=True))
-        self.fc = nn.Linear(WIDTHS[-1], classes)
+        self.layers = features(channels, layers, layer, widths)
+        self.fc = nn.Linear(widths[-1], classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (batch, classes) of images (batch, channels, 32, 32)."""

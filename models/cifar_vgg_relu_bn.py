@@ -7,16 +7,14 @@ layer.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, cast
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.cifar_vgg import LAYERS, WIDTHS, features, require_side
+from models.cifar_vgg import LAYERS, VGG, WIDTHS, require_side
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from models.family import Arguments
 
 
@@ -33,30 +31,7 @@ class ConvLayer(nn.Module):
         return cast("Tensor", self.bn(functional.relu(self.conv(x))))
 
 
-class ReluBnVGG(nn.Module):
-    """A chain of convolutions.
-
-    Args:
-        channels: Of the images.
-        layers: How many convolutions each of the five groups has.
-        width: W, the channels of the first group; those of the others grow with it.
-        classes: Units of the output layer.
-    """
-
-    output_layer: ClassVar[str] = "fc"
-
-    def __init__(self, channels: int, layers: Sequence[int], width: int, classes: int) -> None:
-        super().__init__()
-        widths = [width * usual // WIDTHS[0] for usual in WIDTHS]
-        self.layers = features(channels, layers, ConvLayer, widths)
-        self.fc = nn.Linear(widths[-1], classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits (batch, classes) of images (batch, channels, 32, 32)."""
-        return cast("Tensor", self.fc(self.layers(x).flatten(1)))
-
-
-def build(arguments: Arguments, *, shape: tuple[int, int, int], classes: int) -> ReluBnVGG:
+def build(arguments: Arguments, *, shape: tuple[int, int, int], classes: int) -> VGG:
     """The VGG network of a name.
 
     Raises:
@@ -64,4 +39,5 @@ def build(arguments: Arguments, *, shape: tuple[int, int, int], classes: int) ->
     """
     require_side(shape)
     width = int(arguments.get("width", WIDTHS[0]))
-    return ReluBnVGG(shape[0], LAYERS[arguments["depth"]], width, classes)
+    widths = [width * usual // WIDTHS[0] for usual in WIDTHS]
+    return VGG(shape[0], LAYERS[arguments["depth"]], classes, ConvLayer, widths)
