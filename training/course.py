@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from torch import Tensor
 
@@ -75,4 +76,13 @@ class Course:
 
     def after(self, iteration: int) -> int | None:
         """The next change behind an iteration; None where there is none."""
-        return next((at for at in self.changes if at > iteration), None)
+        return next_of(self.changes, iteration)
+
+
+def next_of(changes: Sequence[int], iteration: int) -> int | None:
+    """The first of these rising iterations that lies behind one; None where none does.
+
+    Asked at every update, so not looked for from the first on.
+    """
+    position = bisect_right(changes, iteration)
+    return changes[position] if position < len(changes) else None

@@ -21,7 +21,7 @@ from pruning.criteria.batch_norm import BnTaylor, with_norms
 from pruning.criteria.fisher_activations import FisherActivations
 from pruning.criteria.loss import Loss, LossCriterion
 from pruning.mask import Mask
-from training.course import Update
+from training.course import Update, next_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -76,7 +76,7 @@ class Tracking:
 
     def watches(self, iteration: int) -> bool:
         """Whether a cut comes within so many updates."""
-        after = next((at for at in self.changes if at > iteration), None)
+        after = next_of(self.changes, iteration)
         if after is None:
             return False
         return self.batches is None or after - iteration <= self.batches
