@@ -75,6 +75,13 @@ def test_the_weights_of_another_network_are_refused(part: str, tmp_path: Path) -
     assert Store(tmp_path / "a").run(description, 1).fact(Fact.START) is None
 
 
+def test_the_weights_of_a_network_for_other_classes_are_refused(tmp_path: Path) -> None:
+    """Four turns of the images are other classes than ten digits."""
+    turned = RunRef(dense(unsupervised_labels="rotation"))
+    with pytest.raises(UserError, match=r"fc\.bias has the shape \(4,\) there and \(10,\)"):
+        run(tmp_path / "a", pruned(None, state_experiment=turned))
+
+
 @pytest.mark.parametrize("step", ["0ep", "2it"])
 @pytest.mark.parametrize("strategy", ["snip2", "grasp2"])
 def test_scoring_computes_in_the_dtype_of_the_profile(
