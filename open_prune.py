@@ -23,17 +23,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     # ruff: noqa: PLC0414 - for editors and type checkers: what __getattr__ finds
+    from branches.describing import branch as branch
+    from branches.describing import describe as describe
+    from branches.describing import lottery as lottery
+    from branches.describing import state as state
     from branches.opened import Run as Run
     from commands.frame import frame as frame
     from commands.frame import metrics_frame as metrics_frame
-    from commands.notebook import branch as branch
-    from commands.notebook import describe as describe
     from commands.notebook import import_weights as import_weights
     from commands.notebook import open_run as open_run
     from commands.notebook import plugin as plugin
     from commands.notebook import run as run
     from commands.notebook import runs as runs
-    from commands.notebook import state as state
     from foundations.steps import Step as Step
     from models.portable.saved import load_compacted as load_compacted
     from platforms.local import Local as Local
@@ -65,12 +66,13 @@ _PUBLIC = {
     "Local": "platforms.local",
     "Step": "foundations.steps",
     "Run": "branches.opened",
-    "describe": "commands.notebook",
-    "branch": "commands.notebook",
+    "describe": "branches.describing",
+    "branch": "branches.describing",
     "run": "commands.notebook",
     "runs": "commands.notebook",
     "open_run": "commands.notebook",
-    "state": "commands.notebook",
+    "state": "branches.describing",
+    "lottery": "branches.describing",
     "import_weights": "commands.notebook",
     "frame": "commands.frame",
     "metrics_frame": "commands.frame",

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from branches.describing import pinned
 from commands.flags import parse
 from commands.hparams import CommandFlags
-from commands.parsing import pinned, platform_flags, preset_description
+from commands.parsing import platform_flags, preset_description
 from commands.work import Work, carry_out
 from foundations.errors import UserError
 from foundations.hparams import Hparams, optional_step_field

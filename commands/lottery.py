@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from branches.describing import pinned
 from branches.lineages import lottery as levels_of
 from branches.lineages import pretrained
 from branches.lottery_rewind import LotteryRewind
@@ -12,7 +13,6 @@ from commands.flags import numbers, parse
 from commands.hparams import CommandFlags
 from commands.parsing import (
     named,
-    pinned,
     platform_flags,
     preset_description,
     preset_name,

@@ -1,88 +1,32 @@
-"""The same from Python: build a description, run it, open a run."""
+"""The same from Python: run a description, open a run."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from branches import KINDS, branches
+from branches import KINDS
+from branches.describing import describe
 from branches.opened import Run
 from branches.run import Job, complete
 from commands.import_ import ImportFlags, described
-from commands.parsing import pinned
 from commands.progress import reporter
 from foundations import plugins
-from foundations.description import BranchDesc, Description, RunRef
-from foundations.errors import unknown
-from foundations.hparams import field_types
 from foundations.steps import Step
 from foundations.store import Store
-from models.presets import preset
 from platforms import process
 from platforms.local import Local
 from platforms.stop import graceful_stop
 from training.context import Context
-from training.description import TrainDesc
 from training.hparams import RunOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from foundations.description import Description
     from foundations.plugins import Plugin
     from platforms.base import Platform
     from training.imported import ImportDesc
-
-
-def describe(
-    preset_name: str = "digits_lenet",
-    *,
-    platform: Platform | None = None,
-    **hyperparameters: Any,  # noqa: ANN401 - as the fields are
-) -> TrainDesc:
-    """A training job: a preset, with some hyperparameters changed.
-
-    Args:
-        preset_name: As ``--default_hparams`` has it.
-        platform: Where an image folder is looked for; by default this machine.
-        **hyperparameters: By the names of the flags; steps may be text.
-
-    Raises:
-        UserError: A name or value is not allowed.
-    """
-    made = TrainDesc.from_flat(preset(preset_name) | hyperparameters)
-    return pinned(made, platform or Local())
-
-
-def branch(
-    parent: Description,
-    kind: str,
-    *,
-    platform: Platform | None = None,
-    **hyperparameters: Any,  # noqa: ANN401 - as the fields are
-) -> BranchDesc:
-    """A branch of a run.
-
-    Args:
-        parent: The description of the run that is branched from.
-        kind: The name of the branch: ``"oneshot"``.
-        platform: As for ``describe``.
-        **hyperparameters: By the names of the flags; steps may be text, and another run its
-            description.
-
-    Raises:
-        UserError: A name or value is not allowed.
-    """
-    if kind not in branches():
-        raise unknown("branch", kind, branches())
-    hparams = KINDS[kind]
-    types = field_types(hparams)
-    for name in hyperparameters:
-        if name not in types:
-            raise unknown("hyperparameter", name, types)
-    values = {name: _ref(value) for name, value in hyperparameters.items()}
-    place = platform or Local()
-    made = hparams(**values).pinned(place.datasets_root(), place.num_workers)
-    return BranchDesc(parent=parent, branch=made)
 
 
 def import_weights(
@@ -161,20 +105,6 @@ def runs(*, platform: Platform | None = None) -> list[Run]:
     return [Run(directory, platform.datasets_root()) for directory in found]
 
 
-def state(
-    description: Description, step: Step | str | None = None, replicate: int | None = None
-) -> RunRef:
-    """Another run, or a state of it, for a field of a branch that takes one.
-
-    Args:
-        description: What the run is.
-        step: Which state, where no other field of the branch says so: for prune_experiment,
-            prune_step does.
-        replicate: Which repetition; by default that of the branch.
-    """
-    return RunRef(description, replicate, Step.parse(step) if isinstance(step, str) else step)
-
-
 def plugin(path: str | Path) -> Plugin:
     """Load a file of your own that adds criteria, strategies, branches, networks or data sets.
 
@@ -184,10 +114,3 @@ def plugin(path: str | Path) -> Plugin:
         UserError: It is missing, fails (says in which line), or has changed since it was loaded.
     """
     return plugins.load(path)
-
-
-def _ref(value: object) -> object:
-    """A description as the run that it is, alone or in a list; any other value as it is."""
-    if isinstance(value, list | tuple):
-        return tuple(map(_ref, value))
-    return RunRef(value) if isinstance(value, Description) else value

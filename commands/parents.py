@@ -6,9 +6,10 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from branches.describing import pinned
 from commands.flags import flag_names, spelled
 from commands.lottery import LevelFlags, described, level_groups
-from commands.parsing import named, pinned, preset_description
+from commands.parsing import named, preset_description
 from foundations.errors import UserError
 from training.description import TrainDesc
 

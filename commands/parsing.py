@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from branches import KINDS
 from commands.flags import value_of
-from datasets.folders import pin
 from foundations.description import RunRef
 from foundations.errors import unknown
 from foundations.store import Store
@@ -36,12 +34,6 @@ def preset_description(arguments: Sequence[str]) -> TrainDesc:
 def preset_name(arguments: Sequence[str]) -> str:
     """What ``--default_hparams`` names, or the preset without one."""
     return value_of("--default_hparams", arguments) or DEFAULT_PRESET
-
-
-def pinned(description: TrainDesc, platform: Platform) -> TrainDesc:
-    """The same with the checksum of an image folder filled in; it is part of the run's name."""
-    dataset = pin(description.dataset, platform.datasets_root(), platform.num_workers)
-    return replace(description, dataset=dataset)
 
 
 def named(store: Store, text: str) -> RunRef:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from branches.describing import pinned
 from commands.flags import parse
 from commands.hparams import CommandFlags
-from commands.parsing import pinned, platform_flags, preset_description
+from commands.parsing import platform_flags, preset_description
 from commands.work import Work, carry_out
 from training.hparams import RunOptions
 

@@ -18,6 +18,9 @@ FOLDERS = (
     "pruning",
     "training",
     "branches",
+    "sweeps",
+    "papers",
+    "reports",
     "commands",
 )
 """In this order: a folder imports from itself and from those before it."""

@@ -1,0 +1,1 @@
+"""What runs came to, for readers elsewhere: pages, tables, folders of other tools."""
