@@ -1,1 +1,19 @@
 """Published studies: their grids, tables and figures, and the numbers that were published."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from foundations.registry import Registry
+
+if TYPE_CHECKING:
+    from papers.paper import Paper
+
+PAPERS: Registry[Paper] = Registry(
+    "paper",
+    {
+        "missing_the_mark": "papers.missing_the_mark:PAPER",
+        "lottery": "papers.lottery:PAPER",
+    },
+)
+"""The studies there are. A new one is one module and one line here."""

@@ -1,0 +1,42 @@
+"""Which numbers of runs the tables and figures of papers show."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from papers.paper import Measure
+
+if TYPE_CHECKING:
+    from branches.opened import Run
+
+
+def percentage(name: str, digits: int = 2) -> Measure:
+    """An end metric that is a fraction, shown in percent: ``"test accuracy"``, ``"test top5"``."""
+    return Measure(name, factor=100, digits=digits, unit="%")
+
+
+def density(run: Run) -> float | None:
+    """The fraction of the prunable weights that is kept, as it was counted."""
+    counts = run.sparsity
+    if counts is None:
+        return None
+    return float(counts["kept"] / counts["total"]) if counts["total"] else 1.0
+
+
+def sparsity(run: Run) -> float | None:
+    """The fraction of the prunable weights that is cut, as it was counted."""
+    left = density(run)
+    return None if left is None else 1 - left
+
+
+def compression(run: Run) -> float | None:
+    """The prunable weights there were over those that are kept; None where none is."""
+    left = density(run)
+    return 1 / left if left else None
+
+
+ACCURACY = percentage("test accuracy")
+LOSS = Measure("test loss")
+WEIGHTS_LEFT = Measure("weights left", density, factor=100, digits=1, unit="%")
+SPARSITY = Measure("sparsity", sparsity, factor=100, digits=1, unit="%")
+COMPRESSION = Measure("compression", compression, digits=2)
