@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from branches.base import lineage
-from commands.ls import written
 from commands.notebook import runs as all_runs
-from foundations.description import Description, RunRef
-from foundations.errors import OpenPruneError, UserError
-from foundations.hparams import Hparams
-from foundations.plugins import AbsentPluginError
-from foundations.run_directory import Fact
-from foundations.steps import Step
-from training.provenance import training_seconds
+from foundations.errors import UserError
+from reports.rows import MEASURED, columns, measured, row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     import pandas as pd
 
     from branches.opened import Run
     from platforms.base import Platform
-    from training.description import TrainDesc
-
-_FIRST = ("name", "kind", "replicate", "state", "path", "parent", "root", "depth", "problem")
-_METRICS = ("name", "replicate", "iteration", "epoch", "phase", "metric", "value")
 
 
 def frame(runs: Iterable[Run] | None = None, *, platform: Platform | None = None) -> pd.DataFrame:
@@ -48,8 +36,8 @@ def frame(runs: Iterable[Run] | None = None, *, platform: Platform | None = None
     Raises:
         UserError: pandas is not installed.
     """
-    rows = [_row(run) for run in (all_runs(platform=platform) if runs is None else runs)]
-    return _frame(rows, dict.fromkeys([*_FIRST, *(name for row in rows for name in row)]))
+    rows = [row(run) for run in (all_runs(platform=platform) if runs is None else runs)]
+    return _frame(rows, columns(rows))
 
 
 def metrics_frame(
@@ -70,7 +58,7 @@ def metrics_frame(
         UserError: pandas is not installed.
     """
     chosen = all_runs(platform=platform) if runs is None else runs
-    return _frame([row for run in chosen for row in _measured(run)], _METRICS)
+    return _frame([line for run in chosen for line in measured(run)], MEASURED)
 
 
 def _frame(rows: Sequence[Any], columns: Iterable[str]) -> pd.DataFrame:
@@ -79,71 +67,3 @@ def _frame(rows: Sequence[Any], columns: Iterable[str]) -> pd.DataFrame:
     except ImportError as error:
         raise UserError("A data frame needs pandas: pip install pandas.") from error
     return pd.DataFrame(rows, columns=list(columns))
-
-
-def _row(run: Run) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "name": run.name,
-        "kind": run.name.rpartition("_")[0],
-        "replicate": run.directory.replicate,
-        "path": str(run.path),
-    }
-    try:
-        row |= {"state": run.state.value} | _results(run)
-        row |= _described(run.description, run.recipe)
-    except AbsentPluginError as error:
-        row["problem"] = str(error)
-    except OpenPruneError as error:
-        row |= {"state": "damaged", "problem": str(error)}
-    return row
-
-
-def _results(run: Run) -> dict[str, Any]:
-    """What came out, as far as there is something."""
-    run.directory.check_sealed()
-    done = run.directory.done() or {"metrics": {}}
-    found: dict[str, Any] = {name: float(value) for name, value in done["metrics"].items()}
-    if (counts := run.directory.fact(Fact.SPARSITY)) is not None:
-        kept, total = counts["kept"], counts["total"]
-        found |= {"kept": kept, "total": total, "density": kept / total if total else 1.0}
-    return found | {"seconds": training_seconds(run.directory)}
-
-
-def _described(description: Description, recipe: TrainDesc) -> dict[str, Any]:
-    """Lineage and hyperparameters."""
-    line = lineage(description)
-    groups = _groups(recipe) | _groups(description)
-    return {
-        "parent": line[-2].name if len(line) > 1 else None,
-        "root": line[0].name,
-        "depth": len(line) - 1,
-    } | {
-        f"{group}.{field.name}": _value(getattr(values, field.name))
-        for group, values in groups.items()
-        for field in dataclasses.fields(values)
-    }
-
-
-def _groups(description: Description) -> dict[str, Hparams]:
-    """The groups of hyperparameters by name; a parent is no group."""
-    parts = {
-        field.name: getattr(description, field.name) for field in dataclasses.fields(description)
-    }
-    return {
-        name: part
-        for name, part in parts.items()
-        if isinstance(part, Hparams) and not isinstance(part, Description)
-    }
-
-
-def _value(value: object) -> object:
-    """A value for a cell: what is no number, text or truth value is written as its flag is."""
-    return written(value) if isinstance(value, Step | RunRef | tuple | Hparams) else value
-
-
-def _measured(run: Run) -> Iterator[tuple[str | int | float, ...]]:
-    try:
-        for row in run.metrics:
-            yield (run.name, run.directory.replicate, *row)
-    except OpenPruneError:  # ``frame`` tells of it
-        return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,17 +10,14 @@ from commands.flags import parse
 from commands.parsing import platform_flags
 from commands.results import end_metric, kept, progress
 from commands.text import percent, table
-from foundations.description import BranchDesc, RunRef
 from foundations.errors import OpenPruneError
-from foundations.fields import show
 from foundations.hparams import Hparams
-from foundations.plugins import AbsentPluginError
 from foundations.store import Store
+from reports.words import said
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from foundations.description import Description
     from foundations.run_directory import RunDirectory
 
 HEADS = ("run", "replicate", "state", "test accuracy", "weights kept", "description")
@@ -61,42 +57,6 @@ def _row(run: RunDirectory, indent: str = "") -> tuple[str, ...]:
         accuracy, state, weights = None, "damaged", "-"
     number = str(run.replicate)
     return (indent + run.name, number, state, percent(accuracy), weights, about)
-
-
-def said(run: RunDirectory) -> str:
-    """A run in a few words: its network, what the branch did, or which plugin it needs."""
-    try:
-        return in_words(run.description(KINDS))
-    except AbsentPluginError as error:
-        return error.advice
-
-
-def in_words(description: Description) -> str:
-    """The network and data of a training job; of a branch, what differs from its defaults."""
-    from training.description import TrainDesc
-    from training.imported import ImportDesc
-
-    if isinstance(description, BranchDesc):
-        branch, chosen = description.branch, description.branch.canonical()
-        names = [field.name for field in dataclasses.fields(branch) if field.name in chosen]
-        said = " ".join(f"{n}={written(getattr(branch, n))}" for n in names) or "defaults"
-        return f"{said}, from {description.parent.name}"
-    if isinstance(description, TrainDesc):
-        when = str(description.training.training_steps)
-        if isinstance(description, ImportDesc):
-            when = f"imported at {description.step}"
-        return f"{description.model.model_name} on {description.dataset.dataset_name}, {when}"
-    return description.kind
-
-
-def written(value: object) -> str:
-    """A value of a flag, as the flag is given; other runs by their names."""
-    if isinstance(value, RunRef):
-        replicate = "" if value.replicate is None else f"/replicate_{value.replicate}"
-        return value.description.name + replicate
-    if isinstance(value, tuple) and any(isinstance(item, RunRef) for item in value):
-        return ",".join(map(written, value))
-    return value if isinstance(value, str) else show(value)
 
 
 def _tree(runs: Sequence[RunDirectory]) -> Iterator[tuple[str, ...]]:

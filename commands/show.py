@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from branches import KINDS
 from branches.base import recipe_in
 from commands.flags import parse
-from commands.ls import in_words, written
 from commands.parsing import platform_flags, store_of
 from commands.results import accuracies, progress
 from commands.sparsity import sparsity
@@ -22,6 +21,7 @@ from foundations.errors import UserError
 from foundations.hparams import Hparams
 from foundations.plugins import AbsentPluginError
 from foundations.run_directory import Fact
+from reports.words import in_words, written
 from training.provenance import damage, training_seconds
 
 if TYPE_CHECKING:
