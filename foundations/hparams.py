@@ -82,6 +82,14 @@ class Hparams(DataClassJsonMixin):
         versions = self.hashed_versions()
         return found | ({"versions": versions} if versions else {})
 
+    def flags(self) -> list[str]:
+        """The flags that give these values: of the fields that are not as they are by default."""
+        return [
+            flag_of(field.name, value)
+            for field in dataclasses.fields(self)
+            if (value := getattr(self, field.name)) != field.default
+        ]
+
     def require(self, ok: bool, field: str, allowed: str) -> None:  # noqa: FBT001 - reads as a sentence
         """Refuse the value of a field unless ``ok``."""
         if not ok:
@@ -92,6 +100,14 @@ class Hparams(DataClassJsonMixin):
         for field in fields:
             seed = getattr(self, field)
             self.require(seed is None or seed >= 0, field, "a seed is a whole number, 0 or more")
+
+
+def flag_of(name: str, value: object) -> str:
+    """A flag of the command line: ``--lr=0.1``, ``--quiet``, ``--evaluate_on=test,train``."""
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no_{name}"
+    text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return f"--{name}={text}"
 
 
 def not_hashed(default: T, **options: Any) -> T:  # noqa: ANN401 - dataclasses.field's own

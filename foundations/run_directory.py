@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     from foundations.tensors import TensorFile
 
 HPARAMS, DONE, METRICS, DIGESTS = "hparams.json", "done.json", "metrics.csv", "digests.csv"
+LOG = "log.txt"
+"""What those say who carry the run out by its name; appended to, and read by people alone."""
+
 _WANTED, _PLUGINS = "wanted", "plugins"
 _AWAY = "Move the directory away to run this anew."
 

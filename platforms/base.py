@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 from foundations.hparams import Hparams
 from platforms import cores, devices, roots, threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     import torch
 
     from foundations.description import Description
+    from platforms.crew import Crew
 
 
 class Job(Protocol):
@@ -105,3 +106,16 @@ class Platform(Hparams):
             jobs: What is to be done, parents first.
             work: Does a job in the calling process.
         """
+
+    def for_many(self) -> Self:
+        """The same place, as it is used for many runs where the flags leave that open."""
+        return self
+
+    def crew(self, flags: Sequence[str]) -> Crew | None:  # noqa: ARG002 - the interface's
+        """Those who carry out runs by their names; None: they are done here, by ``launch``.
+
+        Args:
+            flags: What every ``open_prune.py run`` is to be told besides: options and plugins. The
+                platform adds its own: roots, device, threads.
+        """
+        return None

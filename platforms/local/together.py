@@ -1,0 +1,89 @@
+"""A run that several processes of this machine train together, started by torchrun for it alone."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from foundations.errors import OpenPruneError
+from foundations.run_directory import LOG, Fact, RunDirectory
+from platforms.crew import Ended, Outcome
+from platforms.local.worker import PROGRAM, death, kill_all
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from platforms.crew import Task
+
+_RESTARTS = 3
+"""How often all begin again from the last checkpoint when one of them is lost."""
+
+
+class Together:
+    """Several processes that carry out one task.
+
+    Args:
+        task: The run, and how many processes.
+        flags: What they are told.
+        environ: Their environment.
+        root: Where runs are kept.
+    """
+
+    def __init__(
+        self, task: Task, flags: Sequence[str], environ: Mapping[str, str], root: Path
+    ) -> None:
+        self._task, self._path = task, root / task.run
+        with (self._path / LOG).open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - this program itself
+                [*torchrun(task.processes), PROGRAM, *run_words(task), *flags],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=environ,
+            )
+
+    def ended(self) -> Ended | None:
+        """How it has ended, as the run's directory tells; None while they are at work."""
+        code = self._process.poll()
+        if code is None:
+            return None
+        if code == 0:
+            return Ended(self._task, Outcome.DONE)
+        reason = self._failure()
+        if reason is not None:
+            return Ended(self._task, Outcome.FAILED, reason)
+        return Ended(self._task, Outcome.LOST, death(code))
+
+    def ask_to_stop(self) -> None:
+        """Ask them to save and stop; torchrun passes it on."""
+        with suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Kill all of them."""
+        kill_all(self._process)
+
+    def _failure(self) -> str | None:
+        """Why the run failed, if it did."""
+        replicate = int(self._path.name.rpartition("_")[2])
+        with suppress(OpenPruneError):
+            failed = RunDirectory(self._path, replicate).fact(Fact.FAILED)
+            return None if failed is None else str(failed["reason"])
+        return f"{self._path / Fact.FAILED.value} is damaged"
+
+
+def torchrun(processes: int) -> list[str]:
+    """The command that starts so many processes of a program on this machine."""
+    counts = (f"--nproc_per_node={processes}", f"--max-restarts={_RESTARTS}")
+    return [sys.executable, "-m", "torch.distributed.run", "--standalone", *counts]
+
+
+def run_words(task: Task) -> list[str]:
+    """The words of ``open_prune.py`` that carry out a task."""
+    steps = [f"--steps={','.join(map(str, task.steps))}"] if task.steps else []
+    return ["run", task.run, *steps, *([] if task.whole else ["--part"])]
