@@ -54,8 +54,13 @@ class Job:
     replicate: int = 1
 
 
-def complete(job: Job, context: Context) -> RunDirectory:
+def complete(job: Job, context: Context, *, whole: bool = True) -> RunDirectory:
     """Train a run to its end, unless that is done.
+
+    Args:
+        job: The run.
+        context: Where and how; the options say which states are asked for.
+        whole: False trains only as far as these states.
 
     Returns:
         Its directory, complete, with every state that the options ask for.
@@ -65,7 +70,7 @@ def complete(job: Job, context: Context) -> RunDirectory:
         RunFailedError: Its loss or weights are not finite.
         InterruptedRunError: It was asked to stop; the same call continues.
     """
-    return _ensure(job, context, context.options.weight_save_steps, whole=True)
+    return _ensure(job, context, context.options.weight_save_steps, whole=whole)
 
 
 def state_of(ref: RunRef, replicate: int, context: Context) -> State:
