@@ -49,12 +49,14 @@ Experiments on pruning neural networks: train, prune, compare.
   branch train oneshot  prune it and train on; 'branch --help' for other parents
   lottery               find lottery tickets: train, prune, rewind, level by level
   iterative             prune to a fraction of all in rounds of training
+  run NAME/replicate_1  carry out a run that has a directory: what workers and clusters call
   ls                    the runs there are
   show RUN              what is known of a run
   eval RUN              measure a run at any step: top-k, each class, dimensions, accounting
   compact RUN           write the smaller network that a mask leaves; ONNX, torch.export
   data                  which data sets are there, and how to get the others
   import WEIGHTS        make a run of weights from elsewhere
+  import-openlth DIR    make runs of the results of OpenLTH
 
 'open_prune.py COMMAND --help' shows the flags of a command. Each takes
 --plugin=my_method.py, a file that adds your own criteria, branches, networks or data."""

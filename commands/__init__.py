@@ -11,11 +11,13 @@ COMMANDS: Registry[Callable[[Sequence[str]], None]] = Registry(
         "branch": "commands.branch:branch",
         "lottery": "commands.lottery:lottery",
         "iterative": "commands.iterative:iterative",
+        "run": "commands.run:run",
         "ls": "commands.ls:ls",
         "show": "commands.show:show_run",
         "eval": "commands.eval:evaluate_runs",
         "compact": "commands.compact:compact",
         "data": "commands.data:data",
         "import": "commands.import_:import_weights",
+        "import-openlth": "commands.import_openlth:import_openlth",
     },
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from commands.text import duration
 
@@ -45,15 +45,20 @@ class Silent:
 
 
 class Lines(Silent):
-    """Prints a line an epoch."""
+    """Prints a line an epoch.
 
-    def __init__(self) -> None:
+    Args:
+        stream: Where to; by default what standard output is then.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
         self._pace = Pace()
+        self._stream = stream
 
     def say(self, message: str) -> None:
         """A line of its own, as long as somebody reads: training does not end with its reader."""
         with suppress(OSError):
-            print(message, flush=True)  # noqa: T201 - this is where printing happens
+            print(message, flush=True, file=self._stream)
 
     def warn(self, message: str) -> None:
         """A line like the others."""
@@ -142,6 +147,43 @@ class Bar(Silent):
             text = "  ".join(part for part in (epoch, self._loss, self._accuracy, speed) if part)
             progress.update(task, completed=self._iteration, description=text)
             progress.refresh()
+
+
+class Both:
+    """Tells two who are told of a run."""
+
+    def __init__(self, one: Reporter, other: Reporter) -> None:
+        self._told = one, other
+
+    def say(self, message: str) -> None:
+        """To both."""
+        for told in self._told:
+            told.say(message)
+
+    def warn(self, message: str) -> None:
+        """To both."""
+        for told in self._told:
+            told.warn(message)
+
+    def begin(self, title: str, iteration: int, end: int, per_epoch: int, examples: int) -> None:
+        """To both."""
+        for told in self._told:
+            told.begin(title, iteration, end, per_epoch, examples)
+
+    def step(self, iteration: int, loss: Tensor) -> None:
+        """To both."""
+        for told in self._told:
+            told.step(iteration, loss)
+
+    def epoch(self, iteration: int, values: Mapping[str, float]) -> None:
+        """To both."""
+        for told in self._told:
+            told.epoch(iteration, values)
+
+    def end(self) -> None:
+        """To both."""
+        for told in self._told:
+            told.end()
 
 
 class Pace:
