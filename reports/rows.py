@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from branches.base import lineage
+from branches.base import lineage, recipe_in
 from foundations.description import Description, RunRef
 from foundations.errors import OpenPruneError
 from foundations.hparams import Hparams
@@ -16,13 +16,16 @@ from reports.words import written
 from training.provenance import training_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from branches.opened import Run
     from training.description import TrainDesc
 
 FIRST = ("name", "kind", "replicate", "state", "path", "parent", "root", "depth", "problem")
 """The columns that come before hyperparameters and results, whether or not a run has them."""
+
+RESULTS = ("kept", "total", "density", "seconds")
+"""The columns of results that have no names of their own; end metrics are columns too."""
 
 MEASURED = ("name", "replicate", "iteration", "epoch", "phase", "metric", "value")
 """The columns of what ``measured`` gives."""
@@ -33,10 +36,14 @@ def columns(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys([*FIRST, *(name for row in rows for name in row)]))
 
 
-def row(run: Run) -> dict[str, Any]:
+def row(run: Run, describe: Callable[[], Description] | None = None) -> dict[str, Any]:
     """What a run is and what came out, by column; ``commands.frame.frame`` says which there are.
 
     A run that cannot be read has its name, and what is wrong as its ``problem``.
+
+    Args:
+        run: Which.
+        describe: Reads its description, where somebody has a quicker way.
     """
     found: dict[str, Any] = {
         "name": run.name,
@@ -46,7 +53,8 @@ def row(run: Run) -> dict[str, Any]:
     }
     try:
         found |= {"state": run.state.value} | _results(run)
-        found |= _described(run.description, run.recipe)
+        description = run.description if describe is None else describe()
+        found |= _described(description, recipe_in(run.directory, description))
     except AbsentPluginError as error:
         found["problem"] = str(error)
     except OpenPruneError as error:
@@ -61,6 +69,15 @@ def measured(run: Run) -> Iterator[tuple[str | int | float, ...]]:
             yield (run.name, run.directory.replicate, *line)
     except OpenPruneError:
         return
+
+
+def chosen(description: Description) -> Iterator[tuple[str, str]]:
+    """The hyperparameters of a run's own groups that are not at their defaults, as flags."""
+    for values in _groups(description).values():
+        names = values.canonical()
+        for field in dataclasses.fields(values):
+            if field.name in names:
+                yield field.name, written(getattr(values, field.name))
 
 
 def _results(run: Run) -> dict[str, Any]:
