@@ -49,6 +49,7 @@ Experiments on pruning neural networks: train, prune, compare.
   branch train oneshot  prune it and train on; 'branch --help' for other parents
   lottery               find lottery tickets: train, prune, rewind, level by level
   iterative             prune to a fraction of all in rounds of training
+  paper NAME            carry out a published study, and print its table and figures
   run NAME/replicate_1  carry out a run that has a directory: what workers and clusters call
   ls                    the runs there are
   show RUN              what is known of a run

@@ -12,6 +12,7 @@ COMMANDS: Registry[Callable[[Sequence[str]], None]] = Registry(
         "lottery": "commands.lottery:lottery",
         "iterative": "commands.iterative:iterative",
         "run": "commands.run:run",
+        "paper": "commands.paper:paper",
         "ls": "commands.ls:ls",
         "show": "commands.show:show_run",
         "eval": "commands.eval:evaluate_runs",

@@ -153,13 +153,13 @@ def _level(axes: Axes, line: Baseline, figure: Figure, results: Results) -> None
 
 def _scale(axes: Axes, figure: Figure) -> None:
     """The axis of places, with numbers as people write them: 20, not 2 x 10^1."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     if figure.log_x:
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.xaxis.set_minor_locator(NullLocator())
     if figure.falling_x:
         axes.invert_xaxis()
 
@@ -168,7 +168,7 @@ def _legend(axes: Axes, canvas: Canvas) -> None:
     """Below the axes, where it hides nothing; or a word where there is nothing to see."""
     handles, labels = axes.get_legend_handles_labels()
     if labels:
-        columns = min(3, len(labels))
+        columns = len(labels) if len(labels) <= 4 else 3
         canvas.legend(
             handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=9
         )

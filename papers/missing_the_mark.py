@@ -187,14 +187,15 @@ def _study(chosen: Experiment, table: Table, figures: list[Figure]) -> Study:
         table=table,
         figures=tuple(figures),
         replicates=tuple(range(1, chosen.replicates + 1)),
-        notes=(
-            (
-                f"SNIP and GraSP score on {chosen.examples} examples of each class, SynFlow prunes in "
-                f"{chosen.rounds} rounds, lottery ticket rewinding goes back to "
-                f"{chosen.rewinding_steps}; GraSP cuts the highest scores, or the lowest absolute ones "
-                "(graspabs)."
-            ),
-        ),
+        notes=(_note(chosen),),
+    )
+
+
+def _note(chosen: Experiment) -> str:
+    return (
+        f"SNIP and GraSP score on {chosen.examples} examples of each class, SynFlow prunes in "
+        f"{chosen.rounds} rounds, lottery ticket rewinding goes back to {chosen.rewinding_steps}; "
+        "GraSP cuts the highest scores, graspabs the lowest absolute ones."
     )
 
 

@@ -47,6 +47,8 @@ class Spread:
         """Their sample standard deviation (over n - 1); None of fewer than two."""
         if self.mean is None or self.count < 2:
             return None
+        if len(set(self.values)) == 1:  # of which the mean may be a rounding away
+            return 0.0
         squares = ((value - self.mean) ** 2 for value in self.values)
         return math.sqrt(math.fsum(squares) / (self.count - 1))
 
