@@ -15,7 +15,7 @@ from datasets.augment import draw
 from datasets.dataset import Augmentation
 from datasets.normalize import normalize
 from datasets.scoring import per_class_numbers, scoring_batches
-from datasets.sources import parts, source
+from datasets.sources import WHOLE, Portion, parts, source
 from foundations.draws import generator
 
 __all__ = ["EvalLoader", "TrainLoader", "examples_per_class", "scoring_batches"]
@@ -42,6 +42,7 @@ class TrainLoader:
         order_seed: The seed of order and augmentation.
         device: Where the batches are made.
         memory_format: How their images lie in memory.
+        portion: Which part of each batch.
     """
 
     def __init__(
@@ -52,8 +53,9 @@ class TrainLoader:
         order_seed: int,
         device: torch.device | str,
         memory_format: torch.memory_format = torch.contiguous_format,
+        portion: Portion = WHOLE,
     ) -> None:
-        self.batch_size, self.order_seed = hparams.batch_size, order_seed
+        self.batch_size, self.order_seed, self.portion = hparams.batch_size, order_seed, portion
         self.device = torch.device(device)
         self.augmentation = hparams.augmented(data.augmentation)
         self._labels = data.train.labels.to(self.device)
@@ -70,6 +72,10 @@ class TrainLoader:
         """How many batches an epoch has, a last one that is not full included."""
         return -(-self.examples // self.batch_size)
 
+    def size(self, position: int) -> int:
+        """How many examples there are in a batch of an epoch, in all of its portions."""
+        return min(self.batch_size, self.examples - position * self.batch_size)
+
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """The batches of an epoch, from position ``first`` on.
 
@@ -80,8 +86,9 @@ class TrainLoader:
         draws = self._draws(epoch, order)
         order, draws = order[begin:], None if draws is None else draws[begin:]
         labels = self._labels.index_select(0, order.to(self.device))
-        pixels = self._source.batches(order, self.batch_size, draws)
-        for part in parts(len(order), self.batch_size):
+        places = [self.portion.within(batch) for batch in parts(len(order), self.batch_size)]
+        pixels = self._source.batches(order, places, draws)
+        for part in places:
             yield self._normalize(next(pixels)), labels[part]
 
     def _draws(self, epoch: int, order: Tensor) -> Draws | None:
@@ -103,6 +110,7 @@ class EvalLoader:
         batch_size: How many at once.
         device: Where the batches are made.
         memory_format: How their images lie in memory.
+        portion: Of several processes each has every how-manieth batch.
     """
 
     def __init__(
@@ -113,8 +121,10 @@ class EvalLoader:
         batch_size: int,
         device: torch.device | str,
         memory_format: torch.memory_format = torch.contiguous_format,
+        portion: Portion = WHOLE,
     ) -> None:
         device = torch.device(device)
+        self._portion = portion
         self.batch_size = batch_size
         self._labels = split.labels.to(device)
         self._source = source(split, Augmentation(), device)
@@ -126,8 +136,10 @@ class EvalLoader:
         return len(self._labels)
 
     def __iter__(self) -> Iterator[Batch]:
-        pixels = self._source.every(self.batch_size)
-        for part in parts(self.examples, self.batch_size):
+        places = list(parts(self.examples, self.batch_size))
+        places = places[self._portion.index :: self._portion.of]
+        pixels = self._source.every(places)
+        for part in places:
             yield self._normalize(next(pixels)), self._labels[part]
 
 

@@ -163,6 +163,7 @@ class _Scoring(Sequence["Batch"]):
         part = slice(which.start * size, which.stop * size)
         numbers, labels = self._numbers[part], self._labels[part]
         draws = None if self._draws is None else self._draws[part]
-        pixels = self._source.batches(numbers, size, draws)
-        for place in parts(len(numbers), size):
+        places = list(parts(len(numbers), size))
+        pixels = self._source.batches(numbers, places, draws)
+        for place in places:
             yield self._normalize(next(pixels)), labels[place]

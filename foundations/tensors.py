@@ -62,14 +62,20 @@ def load_tensors(path: Path, sha256: str | None = None) -> TensorFile:
         DamageError: The file is missing, or it is not what was written.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load
 
     data = _checked_bytes(path, sha256)
     try:
-        tensors = load(data)
-        metadata = _split(data)[0].get("__metadata__", {})
+        return from_bytes(data)
     except (SafetensorError, ValueError, KeyError, AttributeError) as error:
         raise DamageError(f"{path} is damaged: it is no safetensors file ({error}).") from error
+
+
+def from_bytes(data: bytes) -> TensorFile:
+    """The tensors that ``to_bytes`` made a file of, as ``load_tensors`` gives them."""
+    from safetensors.torch import load
+
+    tensors = load(data)
+    metadata = _split(data)[0].get("__metadata__", {})
     return TensorFile({name: tensors[name].clone() for name in sorted(tensors)}, metadata)
 
 

@@ -16,7 +16,7 @@ from foundations.draws import key
 from foundations.errors import RunFailedError, UserError
 from models.build import trainable
 from models.gates import GATE, gate_tensors
-from training.numerics import PROFILES, sum_dtype
+from training.numerics import numerics_of, sum_dtype
 from training.optimizers import fresh_slots
 from training.schedules import learning_rate
 from training.state import State
@@ -68,7 +68,7 @@ class Engine:
         self.recipe, self.device, self.order_seed = recipe, device, order_seed
         self.course = course
         self._observer = None if course is None else course.observer
-        self.numerics = PROFILES[recipe.training.numerics]
+        self.numerics = numerics_of(recipe.training.numerics)
         self.network = network.to(device, self.numerics.dtype).train()
         self.loader = TrainLoader(
             data,

@@ -9,7 +9,7 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from models.evaluation import folding
-from training.numerics import PROFILES, compiled_apart, sum_dtype
+from training.numerics import compiled_apart, numerics_of, sum_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,7 +29,7 @@ class Evaluation:
     """
 
     def __init__(self, network: nn.Module, hparams: TrainingHparams) -> None:
-        self._numerics = PROFILES[hparams.numerics]
+        self._numerics = numerics_of(hparams.numerics)
         self._temperature = hparams.loss_temperature
         self._folding = folding(network.to(self._numerics.dtype))
 

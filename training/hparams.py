@@ -14,6 +14,7 @@ from foundations.hparams import (
 )
 from foundations.steps import Step
 from training import OPTIMIZERS, SCHEDULES
+from training.world import WORLD, profile_of, world_of
 
 if TYPE_CHECKING:
     from foundations.registry import Version
@@ -100,7 +101,7 @@ class TrainingHparams(Hparams):
 
     numerics: str = "float32"
     """The arithmetic: float32, float32_channels_first, compiled, bfloat16, compiled_bfloat16 or
-    float64."""
+    float64. With _world_N behind it, as in float32_world_2, N processes train the run together."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -120,7 +121,7 @@ class TrainingHparams(Hparams):
         """Refuse unknown names and values out of range."""
         _known(OPTIMIZERS.what, self.optimizer_name, tuple(OPTIMIZERS))
         _known(SCHEDULES.what, self.lr_schedule, tuple(SCHEDULES))
-        _known("numerics profile", self.numerics, NUMERICS)
+        self._check_numerics()
         self.require_seed("data_order_seed")
         self.require(0 <= self.lr < float("inf"), "lr", "it must be finite and not negative")
         for field in ("momentum", "nesterov_momentum", "adam_beta1", "adam_beta2"):
@@ -138,6 +139,20 @@ class TrainingHparams(Hparams):
         clip = self.clip_gradient_norm
         self.require(clip is None or clip > 0, "clip_gradient_norm", "it must be positive")
         self._check_schedule()
+
+    def _check_numerics(self) -> None:
+        profile = profile_of(self.numerics)
+        _known("numerics profile", profile, NUMERICS)
+        if profile == self.numerics:
+            return
+        counted = f"the number of processes is a whole number from 2 on, as in {profile}{WORLD}2"
+        self.require(world_of(self.numerics) > 1, "numerics", counted)
+        self.require(
+            "compiled" not in profile,
+            "numerics",
+            "what processes exchange within a step cannot be compiled; leave out compiled_, or the "
+            "world",
+        )
 
     def _check_schedule(self) -> None:
         if self.milestone_steps:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import torch
 from torch.utils import deterministic
 
+from training.world import profile_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
@@ -44,6 +46,11 @@ PROFILES = {
 }
 
 
+def numerics_of(name: str) -> Numerics:
+    """What a run's ``numerics`` mean for one process: the profile, whatever the world's size."""
+    return PROFILES[profile_of(name)]
+
+
 def sum_dtype(device: torch.device) -> torch.dtype:
     """In what to add up over a split: float64, but for Apple's GPUs, which have none."""
     return torch.float32 if device.type == "mps" else torch.float64
@@ -56,7 +63,7 @@ def applied(profile: str, threads: int) -> Iterator[None]:
     Algorithms are deterministic and chosen by rule, not by timing; float32 products are float32's.
 
     Args:
-        profile: One of ``PROFILES``.
+        profile: One of ``PROFILES``, with or without a world.
         threads: How many to compute with.
     """
     # cuBLAS reads this when it starts; without it, its results may vary.
@@ -65,7 +72,7 @@ def applied(profile: str, threads: int) -> Iterator[None]:
     wanted = Switches(threads=threads)
     wanted.set()
     try:
-        with _deterministic_compiler() if PROFILES[profile].compiled else nullcontext():
+        with _deterministic_compiler() if numerics_of(profile).compiled else nullcontext():
             yield
     finally:
         before.set()

@@ -11,7 +11,7 @@ from datasets.loader import EvalLoader, scoring_batches
 from foundations.errors import UserError
 from models.build import architecture, build, initialization_of
 from pruning.gating import with_gates
-from training.numerics import PROFILES
+from training.numerics import numerics_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -145,7 +145,7 @@ class Setting:
 
     def on_device(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The weights where the network computes, in the dtype of the profile."""
-        dtype = PROFILES[self.recipe.training.numerics].dtype
+        dtype = numerics_of(self.recipe.training.numerics).dtype
         return {
             name: value.to(self.device, dtype if value.is_floating_point() else value.dtype)
             for name, value in weights.items()
@@ -160,7 +160,7 @@ class Setting:
         chosen: Split | None = getattr(self.data, split)
         if chosen is None:
             return None
-        layout = PROFILES[self.recipe.training.numerics].memory_format
+        layout = numerics_of(self.recipe.training.numerics).memory_format
         return EvalLoader(
             chosen,
             self.data,

@@ -15,7 +15,7 @@ from pruning.mask import Mask
 from pruning.report import sparsity_report
 from pruning.structure import structured
 from training.imported import ImportDesc
-from training.numerics import PROFILES
+from training.numerics import numerics_of
 from training.saving import from_saved, save
 from training.state import State
 from training.weight_files import imported
@@ -59,7 +59,7 @@ def start_of(description: Description, setting: Setting) -> Start:
 def write_start(directory: RunDirectory, start: Start, setting: Setting) -> None:
     """Write the state, its sparsity and, last, ``start.json``, with the recipe of the setting."""
     state = start.state
-    dtype = PROFILES[setting.recipe.training.numerics].dtype
+    dtype = numerics_of(setting.recipe.training.numerics).dtype
     weights = {
         name: value.to("cpu", dtype if value.is_floating_point() else value.dtype)
         for name, value in state.weights.items()

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from training import OPTIMIZERS
 from training.course import Update
-from training.numerics import PROFILES, compiled_apart
+from training.numerics import compiled_apart, numerics_of
 from training.optimizers import clipped
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def make_step(
         tensor of one element where the profile is compiled) that makes one update and returns the
         loss before it.
     """
-    numerics = PROFILES[hparams.numerics]
+    numerics = numerics_of(hparams.numerics)
     update = OPTIMIZERS[hparams.optimizer_name].update
 
     def step(

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import re
+from platforms.ranks import place
 
-_WORLD = re.compile(r"(?P<profile>.+)_world_(?P<size>[1-9][0-9]*)")
+WORLD = "_world_"
+"""What stands between the profile and the number of processes: ``float32_world_2``."""
 
 
 def world_of(numerics: str) -> int:
     """The number of processes: 2 for ``float32_world_2``, 1 for a profile that names none."""
-    match = _WORLD.fullmatch(numerics)
-    return int(match["size"]) if match else 1
+    _, _, size = numerics.partition(WORLD)
+    counted = size.isascii() and size.isdecimal() and not size.startswith("0")
+    return int(size) if counted else 1
 
 
 def profile_of(numerics: str) -> str:
     """The arithmetic of each process: ``float32`` for ``float32_world_2``."""
-    match = _WORLD.fullmatch(numerics)
-    return match["profile"] if match else numerics
+    return numerics.partition(WORLD)[0]
+
+
+def rank() -> int:
+    """Which of the processes that train together this one is; 0, the first, where it is alone."""
+    here = place()
+    return 0 if here is None else here.rank

@@ -13,7 +13,7 @@ from models.build import BATCHNORMS
 from models.gates import GATE, gate_tensors, gated
 from models.wiring import wiring
 from pruning.criteria import Examples
-from training.numerics import PROFILES
+from training.numerics import numerics_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -107,7 +107,7 @@ class Subject:
     @property
     def numerics(self) -> Numerics:
         """The arithmetic."""
-        return PROFILES[self.setting.recipe.training.numerics]
+        return numerics_of(self.setting.recipe.training.numerics)
 
     @cached_property
     def wiring(self) -> Wiring:
