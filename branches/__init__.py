@@ -7,6 +7,9 @@ KINDS: Registry[type] = Registry(
     {
         "train": "training.description:TrainDesc",
         "import": "training.imported:ImportDesc",
+        "openlth": "training.openlth:OpenLthDesc",
+        "openlth_branch": "branches.openlth:OpenLthBranch",
+        "openlth_pruned": "branches.openlth:OpenLthPruned",
         "oneshot": "branches.oneshot:Oneshot",
         "interleaved": "branches.interleaved:Interleaved",
         "lottery_rewind": "branches.lottery_rewind:LotteryRewind",
@@ -23,10 +26,10 @@ KINDS: Registry[type] = Registry(
 )
 """What each kind of run is: training jobs, imported weights, and the branches, a line each."""
 
-_ROOTS = ("train", "import")
-"""Kinds that begin from no other run."""
+_NOT_GROWN = ("train", "import", "openlth", "openlth_branch", "openlth_pruned")
+"""Kinds that begin from no other run, or are imported."""
 
 
 def branches() -> tuple[str, ...]:
     """The names of the branches there are."""
-    return tuple(kind for kind in KINDS if kind not in _ROOTS)
+    return tuple(kind for kind in KINDS if kind not in _NOT_GROWN)

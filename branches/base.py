@@ -13,6 +13,7 @@ from foundations.run_directory import Fact
 from foundations.steps import Step
 from training.description import TrainDesc
 from training.imported import ImportDesc
+from training.openlth import OpenLthDesc
 from training.overrides import Restating
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def begins(description: Description) -> Step:
     """The step at which a run begins to train."""
     if isinstance(description, BranchDesc):
         return branch_of(description).begins(description.parent)
-    return description.step if isinstance(description, ImportDesc) else Step()
+    return description.step if isinstance(description, ImportDesc | OpenLthDesc) else Step()
 
 
 def origin(description: Description) -> RunRef:

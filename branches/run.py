@@ -20,6 +20,7 @@ from branches.base import (
     recipe_of,
     start_decides_training,
 )
+from branches.openlth import of_openlth, refuse_to_train
 from foundations.description import BranchDesc, Description, RunRef
 from foundations.errors import DamageError, InterruptedRunError, RunFailedError, UserError
 from foundations.plugins import blame
@@ -126,6 +127,8 @@ def _had(
     if is_there(directory, steps, whole=whole):
         tidy(directory)
         return directory
+    if of_openlth(job.description) is not None:
+        refuse_to_train(job.description, job.replicate, directory.states())
     states = _states_asked_for(job, directory, context)
     companions = _companions(job, context)
     claim = _claimed(directory, context, steps, whole=whole)

@@ -31,6 +31,11 @@ _PREFIXES = ("module.", "_orig_mod.")
 
 _SHOWN = 8
 
+_OTHER_NETWORK = (
+    "Another network is --default_hparams or --model_name; --rename=old=new changes the beginnings "
+    "of names."
+)
+
 
 def read_weights(path: str | Path, rename: Sequence[str] = ()) -> dict[str, Tensor]:
     """The parameters and buffers of a file: on the CPU, what is floating in float32.
@@ -74,7 +79,8 @@ def imported(description: ImportDesc, setting: Setting) -> State:
             f"The content of {asked.path} is not what {description.name} was described with. Put "
             "the file back as it was, or import it anew: that is another run."
         )
-    fitted = _fitted(weights, setting.network().state_dict(), setting.recipe.model.model_name)
+    own, name = setting.network().state_dict(), setting.recipe.model.model_name
+    fitted = fit(weights, own, name, advice=_OTHER_NETWORK)
     return State(description.step.iterations(setting.iterations_per_epoch), fitted)
 
 
@@ -135,10 +141,16 @@ def _plain(tensor: Tensor) -> Tensor:
     return tensor.detach().to("cpu", dtype).contiguous()
 
 
-def _fitted(
-    weights: Mapping[str, Tensor], own: Mapping[str, Tensor], model_name: str
+def fit(
+    weights: Mapping[str, Tensor], own: Mapping[str, Tensor], model_name: str, advice: str = ""
 ) -> dict[str, Tensor]:
     """The weights, in the network's order and types.
+
+    Args:
+        weights: By the names of the network.
+        own: The network's own.
+        model_name: What the network is called.
+        advice: What to do where they do not fit.
 
     Raises:
         UserError: Names what is missing, too much and of another shape.
@@ -157,11 +169,8 @@ def _fitted(
     }
     said = [f"{what}: {_some(names)}" for what, names in problems.items() if names]
     if said:
-        raise UserError(
-            f"These are not the weights of {model_name}.\n  " + "\n  ".join(said) + "\n"
-            "Another network is --default_hparams or --model_name; --rename=old=new changes the "
-            "beginnings of names."
-        )
+        lines = [f"These are not the weights of {model_name}.", *(f"  {line}" for line in said)]
+        raise UserError("\n".join([*lines, advice] if advice else lines))
     return {name: weights[name].to(own[name].dtype) for name in own}
 
 

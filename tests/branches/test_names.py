@@ -22,6 +22,7 @@ from branches.layer_matched import LayerMatched
 from branches.lineages import iterative, lottery
 from branches.lottery_rewind import LotteryRewind
 from branches.oneshot import Oneshot
+from branches.openlth import OpenLthBranch, OpenLthPruned
 from branches.reinit import Reinit
 from branches.retrain import Retrain
 from branches.scratch import Scratch
@@ -31,6 +32,7 @@ from foundations.steps import Step
 from models.presets import preset
 from training.description import TrainDesc
 from training.imported import ImportDesc
+from training.openlth import OpenLthDesc, OpenLthHparams
 
 
 def _train(name: str, **flags: object) -> TrainDesc:
@@ -59,13 +61,32 @@ FOLDER = {
 }
 
 
+CONTENT = "0123456789abcdef" * 4
+
+
 def _imported(**flags: object) -> ImportDesc:
-    content = "0123456789abcdef" * 4
-    return ImportDesc.from_flat(preset("cifar_resnet_20") | {"content": content} | flags)
+    return ImportDesc.from_flat(preset("cifar_resnet_20") | {"content": CONTENT} | flags)
 
 
 def _branch(parent: Description, kind: type[Branch], **hparams: Any) -> BranchDesc:
     return BranchDesc(parent=parent, branch=kind(**hparams))
+
+
+RECIPE = _train("cifar_resnet_20")
+OPENLTH = OpenLthDesc(
+    model=RECIPE.model,
+    dataset=RECIPE.dataset,
+    training=RECIPE.training,
+    openlth=OpenLthHparams(content=CONTENT, path="anywhere"),
+)
+OPENLTH_LEVEL_0 = _branch(
+    OPENLTH,
+    OpenLthBranch,
+    content=CONTENT,
+    begin="1000it",
+    training=RECIPE.training,
+    experiment="any",
+)
 
 
 NAMES: dict[str, tuple[Description, str]] = {
@@ -249,6 +270,20 @@ NAMES: dict[str, tuple[Description, str]] = {
     "interpolate, forked": (
         _branch(DIGITS, Interpolate, fork_step=Step(2), other_data_order_seed=3, points=31),
         "interpolate_9899b3821cd3f880",
+    ),
+    "openlth": (OPENLTH, "openlth_4165b536f2670ba4"),
+    "openlth, after pre-training": (OPENLTH_LEVEL_0, "openlth_branch_36ea0074102baede"),
+    "openlth, a level": (
+        _branch(
+            OPENLTH_LEVEL_0,
+            OpenLthPruned,
+            content=CONTENT,
+            begin="1000it",
+            origin_step="1000it",
+            prune_fraction=0.2,
+            layers_to_ignore=("fc.weight",),
+        ),
+        "openlth_pruned_73a27daa91b35c35",
     ),
     "two deep": (TWICE, "oneshot_b0d50eaec199b4d5"),
     "three deep, other runs": (THRICE, "oneshot_ac6569321687cd52"),

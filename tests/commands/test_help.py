@@ -17,6 +17,7 @@ from commands.eval import EvalFlags
 from commands.flags import flag_names
 from commands.hparams import CommandFlags, PluginFlags
 from commands.import_ import ImportFlags
+from commands.import_openlth import OpenLthFlags
 from commands.lottery import LevelFlags
 from platforms import PLATFORMS
 from training.description import TrainDesc
@@ -47,6 +48,7 @@ HELPS = [
     (("lottery",), LOTTERY | {"--levels"}),
     (("iterative",), LOTTERY | {"--rounds", "--finetune", "--finetune_lr"}),
     (("import",), COMMON | flag_names(TrainDesc) | flag_names(ImportFlags)),
+    (("import-openlth",), {*flag_names(OpenLthFlags), "--root", "--data_root"}),
     (("ls",), {"--tree", "--root"}),
     (("show",), {"--replicate", "--root"}),
     (("eval",), {*flag_names(EvalFlags), "--root", "--device"}),

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from foundations.errors import DamageError, UserError
-from training.weight_files import _fitted, read_weights
+from training.weight_files import fit, read_weights
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,20 +114,20 @@ def test_weights_that_do_not_fit() -> None:
     own = {"a": torch.ones(2), "b": torch.ones(2, 3), "c": torch.ones(1)}
     given = {"a": torch.ones(2), "b": torch.ones(3, 2), "d": torch.ones(1)}
     with pytest.raises(UserError) as caught:
-        _fitted(given, own, "my_net")
+        fit(given, own, "my_net")
     assert str(caught.value).startswith(
         "These are not the weights of my_net.\n"
-        "  missing: c\n  too much: d\n  of another shape: b (3x2, not 2x3)\n"
+        "  missing: c\n  too much: d\n  of another shape: b (3x2, not 2x3)"
     )
     many = {f"layer{number:02}": torch.ones(1) for number in range(30)}
     with pytest.raises(UserError, match="layer07 and 22 more\n"):
-        _fitted({}, many, "my_net")
+        fit({}, many, "my_net")
 
 
 def test_weights_that_fit() -> None:
     """In the network's order and types; batches that old files did not count are none."""
     own = {"b": torch.ones(2), "a": torch.ones(1), "n.num_batches_tracked": torch.tensor(0)}
-    found = _fitted({"a": torch.tensor([5.0]), "b": torch.tensor([1, 2])}, own, "my_net")
+    found = fit({"a": torch.tensor([5.0]), "b": torch.tensor([1, 2])}, own, "my_net")
     assert list(found) == list(own)
     assert _same(
         found,
