@@ -64,11 +64,8 @@ class Experiment:
         return tuple(1 - 0.8**level for level in self.levels)
 
     @property
-    def methods(self) -> dict[str, Flags]:
-        """What ``oneshot`` is told for each method, apart from the sparsity."""
-        end = recipe_of(self.dense).training.training_steps
-        back = self.rewinding_steps
-        after = {"strategy": "magnitude", "prune_step": end}
+    def strategies(self) -> dict[str, Flags]:
+        """What ``oneshot`` is told for each strategy at initialization, but for the sparsity."""
         grasp = f"grasp{self.examples}"
         return {
             "random": {"strategy": "random"},
@@ -77,9 +74,21 @@ class Experiment:
             grasp: {"strategy": grasp, "prune_highest": True},
             f"graspabs{self.examples}": {"strategy": f"graspabs{self.examples}"},
             "synflow": {"strategy": "synflow", "prune_iterations": self.rounds},
-            LOTTERY: {**after, "state_step": back, "start_step": back},
-            LEARNING_RATE: {**after, "state_step": end},
         }
+
+    @property
+    def after_training(self) -> dict[str, Flags]:
+        """The same at the end of training, from whose weights training begins anew."""
+        end = recipe_of(self.dense).training.training_steps
+        later = {"prune_step": end, "state_step": end}
+        return {name: {**flags, **later} for name, flags in self.strategies.items()}
+
+    @property
+    def methods(self) -> dict[str, Flags]:
+        """The strategies at initialization, and magnitude after training."""
+        back, after = self.rewinding_steps, self.after_training["magnitude"]
+        rewound = {**after, "state_step": back, "start_step": back}
+        return {**self.strategies, LOTTERY: rewound, LEARNING_RATE: after}
 
     def pruned(self, flags: Flags, fraction: float) -> Description:
         """A method at a sparsity; at none, the dense network."""
@@ -104,21 +113,14 @@ def ablated(flags: Flags, ablation: str) -> Flags:
 def accuracies(full: Experiment, smoke: Experiment, scale: Scale) -> Study:
     """The accuracy of every method at every sparsity."""
     chosen = full if scale is Scale.FULL else smoke
-    columns = {name: partial(chosen.pruned, flags) for name, flags in chosen.methods.items()}
-    fractions = (0.0, *chosen.fractions)
-    rows = {percent(fraction): fraction for fraction in fractions}
-    table = Table(
-        title=f"{chosen.network}, pruned and trained",
-        corner="sparsity",
-        rows=tuple(rows),
-        columns=tuple(columns),
-        cells={
-            (row, name): Cell(run(fraction), ACCURACY)
-            for row, fraction in rows.items()
-            for name, run in columns.items()
-        },
-    )
-    return _study(chosen, table, _figures(chosen, table.title, "figure", columns, fractions))
+    return _compared(chosen, chosen.methods, f"{chosen.network}, pruned and trained")
+
+
+def after_training(full: Experiment, smoke: Experiment, scale: Scale) -> Study:
+    """The accuracy of every strategy when it scores the end of training."""
+    chosen = full if scale is Scale.FULL else smoke
+    title = f"{chosen.network}, pruned after training and trained again from there"
+    return _compared(chosen, chosen.after_training, title)
 
 
 def ablations(full: Experiment, smoke: Experiment, scale: Scale) -> Study:
@@ -146,9 +148,7 @@ def ablations(full: Experiment, smoke: Experiment, scale: Scale) -> Study:
     figures = [
         figure
         for name, variants in methods.items()
-        for figure in _figures(
-            chosen, f"{title}: {name}", f"figure_{_file(name)}", variants, chosen.fractions
-        )
+        for figure in _figures(chosen, f"{title}: {name}", f"figure_{_file(name)}", variants)
     ]
     return _study(chosen, table, figures)
 
@@ -158,19 +158,34 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.1f} %"
 
 
+def _compared(chosen: Experiment, methods: dict[str, Flags], title: str) -> Study:
+    """A row for each sparsity, none of all first, and a column for each method."""
+    columns = {name: partial(chosen.pruned, flags) for name, flags in methods.items()}
+    rows = {percent(fraction): fraction for fraction in (0.0, *chosen.fractions)}
+    table = Table(
+        title=title,
+        corner="sparsity",
+        rows=tuple(rows),
+        columns=tuple(columns),
+        cells={
+            (row, name): Cell(run(fraction), ACCURACY)
+            for row, fraction in rows.items()
+            for name, run in columns.items()
+        },
+    )
+    return _study(chosen, table, _figures(chosen, title, "figure", columns))
+
+
 def _variants(chosen: Experiment, flags: Flags) -> dict[str, Callable[[float], Description]]:
     """A method as it is, and its ablations."""
     each = {name: ablated(flags, name) for name in _ABLATIONS}
     return {name: partial(chosen.pruned, own) for name, own in {AS_IT_IS: flags, **each}.items()}
 
 
-def _figures(
-    chosen: Experiment, title: str, name: str, columns: Columns, fractions: tuple[float, ...]
-) -> list[Figure]:
+def _figures(chosen: Experiment, title: str, name: str, columns: Columns) -> list[Figure]:
     """Accuracy against sparsity, and against compression."""
-    pruned = [fraction for fraction in fractions if fraction]
     curves = tuple(
-        Curve(column, tuple(Point(run(fraction)) for fraction in pruned))
+        Curve(column, tuple(Point(run(fraction)) for fraction in chosen.fractions))
         for column, run in columns.items()
     )
     make = partial(
@@ -224,12 +239,16 @@ _PAIRS = {
 }
 """By table: the network as published, and the one that stands in for it."""
 
+_KINDS = {"": accuracies, "_after_training": after_training, "_ablations": ablations}
+"""What is shown of each network, by how the names of tables end."""
+
 PAPER = Paper(
     name="missing_the_mark",
     title="Pruning Neural Networks at Initialization: Why Are We Missing the Mark?",
     citation="Frankle, Dziugaite, Roy and Carbin, ICLR 2021.",
     studies={
-        **{name: partial(accuracies, *pair) for name, pair in _PAIRS.items()},
-        **{f"{name}_ablations": partial(ablations, *pair) for name, pair in _PAIRS.items()},
+        f"{name}{suffix}": partial(make, *pair)
+        for suffix, make in _KINDS.items()
+        for name, pair in _PAIRS.items()
     },
 )
