@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from branches import KINDS
 from branches.base import begins, lineage, recipe_of
 from branches.run import Job, complete, is_there, tidy
+from commands.crewed import by_crew, flags_of, raise_for
 from commands.flags import numbers
 from commands.plan import plan
 from commands.progress import reporter
@@ -54,8 +55,13 @@ class Work:
         return Context(self.platform, reporter(quiet=self.command.quiet), self.options)
 
 
-def carry_out(work: Work) -> None:
-    """Run it, or say what would run, and print what came out."""
+def carry_out(work: Work, *, again: bool = True) -> None:
+    """Run it, or say what would run, and print what came out.
+
+    Args:
+        work: The runs.
+        again: Try those again that failed before, where a crew carries them out.
+    """
     context = work.context
     if work.command.display_output_location:
         for job in work.jobs:
@@ -65,6 +71,17 @@ def carry_out(work: Work) -> None:
         steps = work.options.weight_save_steps
         print(plan(work.jobs, steps, context.store))  # noqa: T201 - the command's output
         return
+    crew = work.platform.crew(flags_of(work.options))
+    if crew is None:
+        _carry_out_here(work, context)
+    else:
+        standing = by_crew(work.jobs, crew, context, again=again)
+        print(results(work.jobs, context))  # noqa: T201 - the command's output
+        raise_for(standing, context.store)
+
+
+def _carry_out_here(work: Work, context: Context) -> None:
+    """Run it in this process, one run after another."""
     process.prepare()
     failures: dict[Job, RunFailedError] = {}
     with graceful_stop() as stop:

@@ -11,16 +11,16 @@ import platform
 import traceback
 from contextlib import suppress
 from dataclasses import replace
+from math import inf
 from typing import TYPE_CHECKING
 
 from branches import KINDS
-from branches.base import begins, recipe_of
+from branches.base import begins, recipe_of, start_decides_training
 from branches.run import Job, complete
 from foundations.claims import owner_of
 from foundations.errors import INTERRUPTED, InterruptedRunError, OpenPruneError, RunFailedError
 from foundations.plugins import blame
 from foundations.run_directory import Fact, RunState
-from foundations.steps import Step
 from platforms.crew import Outcome
 from platforms.fingerprint import now
 from platforms.process import rank
@@ -97,19 +97,20 @@ def _with_its_steps(job: Job, context: Context) -> Context:
     """Of the states that are asked for, those that this run comes by.
 
     They are often asked of many runs at once. A level of a lottery that was rewound to 1000it has
-    no state at 500it, which level 0 has.
+    no state at 500it, which level 0 has; and who needs a state past the end of a run is to be told
+    so, not the run.
     """
-    options, first = context.options, begins(job.description)
-    if not options.weight_save_steps or first == Step():
+    options = context.options
+    if not options.weight_save_steps:
         return context
     from training.setting import Setting
 
     setting = Setting.on(context.platform, recipe_of(job.description), job.replicate)
     per_epoch = setting.iterations_per_epoch
+    first = begins(job.description).iterations(per_epoch)
+    last = inf if start_decides_training(job.description) else setting.end
     steps = tuple(
-        step
-        for step in options.weight_save_steps
-        if step.iterations(per_epoch) >= first.iterations(per_epoch)
+        step for step in options.weight_save_steps if first <= step.iterations(per_epoch) <= last
     )
     return replace(context, options=replace(options, weight_save_steps=steps))
 

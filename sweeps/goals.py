@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from branches.base import branch_of, recipe_in, start_decides_training
+from branches.run import is_there
 from foundations.description import BranchDesc
 from foundations.run_directory import Fact
+from foundations.steps import Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from branches.run import Job
     from foundations.description import Description, RunRef
-    from foundations.steps import Step
+    from foundations.run_directory import RunDirectory
     from foundations.store import Store
 
 
@@ -26,6 +28,11 @@ class Goal:
     replicate: int
     steps: tuple[Step, ...] = ()
     whole: bool = False
+
+    @property
+    def run(self) -> str:
+        """Which run: ``NAME/replicate_R``."""
+        return f"{self.description.name}/replicate_{self.replicate}"
 
 
 def goals(jobs: Iterable[Job], steps: Sequence[Step], store: Store) -> list[Goal]:
@@ -52,13 +59,46 @@ def needs(goal: Goal, store: Store) -> Iterator[Goal]:
         yield from (_asked(ref, goal.replicate, store) for ref in needed)
 
 
+def is_met(goal: Goal, store: Store) -> bool:
+    """Whether what is wanted of a run is there.
+
+    States that the run cannot have, before its beginning or past its end, do not count: who needs
+    one is told so when it begins, and the run is none the worse.
+    """
+    directory = store.run(goal.description, goal.replicate)
+    steps = _possible(goal, directory)
+    return steps is not None and is_there(directory, steps, whole=goal.whole)
+
+
+def ask_for(goal: Goal, directory: RunDirectory) -> None:
+    """Tell whoever trains a run now which of its states are waited for."""
+    directory.ask_for(_possible(goal, directory) or ())
+
+
+def both(one: Goal, other: Goal) -> Goal:
+    """What two want of the same run."""
+    steps = tuple(dict.fromkeys(one.steps + other.steps))
+    return Goal(one.description, one.replicate, steps, one.whole or other.whole)
+
+
+def _possible(goal: Goal, directory: RunDirectory) -> list[Step] | None:
+    """The states that are wanted of a run and that it can have; None before it has begun."""
+    start = directory.start() if directory.path.is_dir() else None
+    if start is None:
+        return None
+    per_epoch = start["iterations_per_epoch"]
+    wanted = sorted({step.iterations(per_epoch) for step in goal.steps})
+    within = (at for at in wanted if start["iteration"] <= at <= start["end"])
+    return [Step.at(at, per_epoch) for at in within]
+
+
 def _add(goal: Goal, found: dict[tuple[str, int], Goal], store: Store) -> None:
     """Add what is wanted of a run, behind what it needs of others; that is asked once a run."""
     key = goal.description.name, goal.replicate
     if key not in found:
         for needed in needs(goal, store):
             _add(needed, found, store)
-    found[key] = _both(found[key], goal) if key in found else goal
+    found[key] = both(found[key], goal) if key in found else goal
 
 
 def _asked(ref: RunRef, replicate: int, store: Store) -> Goal:
@@ -71,8 +111,3 @@ def _asked(ref: RunRef, replicate: int, store: Store) -> Goal:
         return Goal(ref.description, number, whole=True)
     end = recipe_in(directory, ref.description).training.training_steps
     return Goal(ref.description, number, (end,))
-
-
-def _both(one: Goal, other: Goal) -> Goal:
-    steps = tuple(dict.fromkeys(one.steps + other.steps))
-    return Goal(one.description, one.replicate, steps, one.whole or other.whole)
