@@ -15,6 +15,7 @@ PAPERS: Registry[Paper] = Registry(
         "missing_the_mark": "papers.missing_the_mark:PAPER",
         "lottery": "papers.lottery:PAPER",
         "granularity": "papers.granularity:PAPER",
+        "gradient_flow": "papers.gradient_flow:PAPER",
     },
 )
 """The studies there are. A new one is one module and one line here."""
