@@ -53,6 +53,7 @@ Experiments on pruning neural networks: train, prune, compare.
   run NAME/replicate_1  carry out a run that has a directory: what workers and clusters call
   ls                    the runs there are
   show RUN              what is known of a run
+  report [RUN ...]      one HTML page of runs: table, curves, sparsity, lineage
   eval RUN              measure a run at any step: top-k, each class, dimensions, accounting
   compact RUN           write the smaller network that a mask leaves; ONNX, torch.export
   data                  which data sets are there, and how to get the others

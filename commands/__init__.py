@@ -15,6 +15,7 @@ COMMANDS: Registry[Callable[[Sequence[str]], None]] = Registry(
         "paper": "commands.paper:paper",
         "ls": "commands.ls:ls",
         "show": "commands.show:show_run",
+        "report": "commands.report:report",
         "eval": "commands.eval:evaluate_runs",
         "compact": "commands.compact:compact",
         "data": "commands.data:data",
