@@ -50,6 +50,7 @@ Experiments on pruning neural networks: train, prune, compare.
   lottery               find lottery tickets: train, prune, rewind, level by level
   iterative             prune to a fraction of all in rounds of training
   paper NAME            carry out a published study, and print its table and figures
+  sweep FILE.py         many runs at once: of a file, or of flags that are given several times
   run NAME/replicate_1  carry out a run that has a directory: what workers and clusters call
   ls                    the runs there are
   show RUN              what is known of a run
@@ -57,6 +58,7 @@ Experiments on pruning neural networks: train, prune, compare.
   eval RUN              measure a run at any step: top-k, each class, dimensions, accounting
   compact RUN           write the smaller network that a mask leaves; ONNX, torch.export
   data                  which data sets are there, and how to get the others
+  clean                 what can be removed; --yes removes it
   import WEIGHTS        make a run of weights from elsewhere
   import-openlth DIR    make runs of the results of OpenLTH
 

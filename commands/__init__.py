@@ -11,6 +11,7 @@ COMMANDS: Registry[Callable[[Sequence[str]], None]] = Registry(
         "branch": "commands.branch:branch",
         "lottery": "commands.lottery:lottery",
         "iterative": "commands.iterative:iterative",
+        "sweep": "commands.sweep:sweep",
         "run": "commands.run:run",
         "paper": "commands.paper:paper",
         "ls": "commands.ls:ls",
@@ -20,6 +21,7 @@ COMMANDS: Registry[Callable[[Sequence[str]], None]] = Registry(
         "compact": "commands.compact:compact",
         "data": "commands.data:data",
         "import": "commands.import_:import_weights",
+        "clean": "commands.clean:clean_runs",
         "import-openlth": "commands.import_openlth:import_openlth",
     },
 )

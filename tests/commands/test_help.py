@@ -12,6 +12,7 @@ import pytest
 import open_prune
 from branches import KINDS, branches
 from commands import COMMANDS
+from commands.clean import CleanFlags
 from commands.compact import CompactFlags
 from commands.eval import EvalFlags
 from commands.flags import flag_names
@@ -48,6 +49,7 @@ HELPS = [
     (("lottery",), LOTTERY | {"--levels"}),
     (("iterative",), LOTTERY | {"--rounds", "--finetune", "--finetune_lr"}),
     (("import",), COMMON | flag_names(TrainDesc) | flag_names(ImportFlags)),
+    (("clean",), {*flag_names(CleanFlags), "--root"}),
     (("import-openlth",), {*flag_names(OpenLthFlags), "--root", "--data_root"}),
     (("ls",), {"--tree", "--root"}),
     (("show",), {"--replicate", "--root"}),
