@@ -33,7 +33,7 @@ def _sources(paper: Paper, study: Study) -> str:
 
 
 def _lacking(study: Study, results: Results) -> Iterator[str]:
-    """How many runs are not done, and each that failed with its reason."""
+    """How many runs are not done, and why each that failed or is damaged is."""
     lacking = results.not_done(study)
     if not lacking:
         return
@@ -41,8 +41,8 @@ def _lacking(study: Study, results: Results) -> Iterator[str]:
     said = ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
     every = len(study.runs) * len(results.replicates)
     yield f"{len(lacking)} of {every} runs are not done ({said}); what stands on them is a dash."
-    yield from (_failed(job, why) for job, why in lacking.items() if why.startswith("failed"))
+    yield from (_explained(job, why) for job, why in lacking.items() if ":" in why)
 
 
-def _failed(job: Job, why: str) -> str:
+def _explained(job: Job, why: str) -> str:
     return f"{job.description.name}/replicate_{job.replicate} {' '.join(why.split())}"

@@ -90,11 +90,7 @@ class Results:
     )
 
     def of(self, runs: Sequence[Description], measure: Measure) -> Spread:
-        """A measure of these runs, over the replicates in which all of them are done.
-
-        Raises:
-            DamageError: A run is not what was sealed.
-        """
+        """A measure of these runs, over the replicates in which all of them are done."""
         if not runs:
             return Spread()
         every = (self._number(runs, replicate, measure) for replicate in self.replicates)
@@ -126,7 +122,10 @@ class Results:
         """A measure of one replicate; each is read once."""
         key = tuple(run.name for run in runs), replicate, measure
         if key not in self._numbers:
-            self._numbers[key] = self._read(runs, replicate, measure)
+            try:
+                self._numbers[key] = self._read(runs, replicate, measure)
+            except DamageError:  # which ``not_done`` tells of
+                self._numbers[key] = None
         return self._numbers[key]
 
     def _read(self, runs: Sequence[Description], replicate: int, measure: Measure) -> float | None:
@@ -141,14 +140,15 @@ class Results:
 
 
 def _reason(directory: RunDirectory) -> str:
-    """Why the run is not done; nothing, if it is."""
+    """Why the run is not done, or cannot be read; nothing, if it is as it should be."""
     state = directory.state
-    if state is RunState.DONE:
-        return ""
-    if state is not RunState.FAILED:
-        return "missing" if state is RunState.NEW else state.value
     try:
-        told = directory.fact(Fact.FAILED)
+        if state is RunState.DONE:
+            directory.check_sealed()
+            return ""
+        told = directory.fact(Fact.FAILED) if state is RunState.FAILED else None
     except DamageError as error:
-        return f"failed: {error}"
-    return f"failed: {told['reason']}" if told else state.value
+        return f"damaged: {error}"
+    if told is not None:
+        return f"failed: {told['reason']}"
+    return "missing" if state is RunState.NEW else state.value
