@@ -31,7 +31,7 @@ from foundations.files import (
     write_json,
 )
 from foundations.states import SavedState
-from foundations.step_folders import half_made, remove_half_made, step_of
+from foundations.step_folders import complete_steps, half_made, remove_half_made, step_of
 from foundations.steps import Step
 
 if TYPE_CHECKING:
@@ -295,6 +295,10 @@ class RunDirectory:
     def save_checkpoint(self, step: Step, tensors: Mapping[str, torch.Tensor], facts: Json) -> None:
         """Save what is needed to continue from a step; the newest two are kept."""
         checkpoints.save_checkpoint(self._checkpoints, Checkpoint(step, tensors, facts))
+
+    def checkpointed(self) -> list[Step]:
+        """The steps of the checkpoints there are, in order, damaged ones among them."""
+        return complete_steps(self._checkpoints, checkpoints.TRUTH)
 
     def latest_checkpoint(self, report: Callable[[str], None]) -> Checkpoint | None:
         """The newest checkpoint that is not damaged; None if there is none.

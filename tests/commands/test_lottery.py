@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,7 +29,7 @@ def _rows(told: Told) -> list[list[str]]:
     """The rows of the table at the end, without its head."""
     assert told.code == 0, told.err
     head = next(at for at, row in enumerate(told.rows) if row[:1] == ["run"])
-    return [row for row in told.rows[head + 1 :] if row]
+    return list(takewhile(bool, told.rows[head + 1 :]))
 
 
 def _places(told: Told) -> list[str]:

@@ -1,0 +1,136 @@
+"""What it will cost to do what is missing, judged by the runs that were timed already."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+from statistics import median
+from typing import TYPE_CHECKING
+
+from branches.base import begins, recipe_in, start_decides_training
+from foundations.errors import OpenPruneError
+from foundations.run_directory import Fact
+from sweeps.goals import is_met
+from sweeps.survey import end_of, reached
+from training.provenance import sessions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from foundations.hparams import Json
+    from foundations.run_directory import RunDirectory
+    from foundations.store import Store
+    from sweeps.goals import Goal
+
+Pace = tuple[str, str, int, str]
+"""What decides how fast a run trains: network, data set, batch size, numerics."""
+
+
+@dataclass(frozen=True)
+class Timings:
+    """What is known of time from runs that have begun.
+
+    Args:
+        seconds: Seconds an iteration by what decides them, of each timed run.
+        per_epoch: Iterations an epoch, by the hyperparameters of the data set as JSON.
+    """
+
+    seconds: dict[Pace, list[float]] = field(default_factory=dict)
+    per_epoch: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What is still to be trained.
+
+    Args:
+        seconds: Of one worker, as far as they can be told.
+        known: How many runs that is.
+        unknown: How many runs nothing comparable was timed of.
+    """
+
+    seconds: float = 0.0
+    known: int = 0
+    unknown: int = 0
+
+
+def timings(runs: Iterable[RunDirectory]) -> Timings:
+    """What the starts and the records of these runs tell; one that is damaged tells nothing."""
+    seconds, per_epoch = defaultdict(list), {}
+    for run in runs:
+        try:
+            start = run.start()
+            recipe = (start or {}).get("recipe")
+            if start is None or recipe is None:
+                continue
+            per_epoch[_data(recipe["dataset"])] = int(start["iterations_per_epoch"])
+            if (pace := _seconds_an_iteration(run)) is not None:
+                seconds[_pace(recipe)].append(pace)
+        except (OpenPruneError, KeyError, TypeError):
+            continue
+    return Timings(dict(seconds), per_epoch)
+
+
+def cost(goals: Sequence[Goal], store: Store) -> Cost:
+    """What the goals cost that are not met.
+
+    Args:
+        goals: What is wanted of which runs, each run once.
+        store: The runs there are, those that were timed among them.
+    """
+    missing = [goal for goal in goals if not is_met(goal, store)]
+    known = timings(store.runs()) if missing else Timings()
+    found = [seconds_of(goal, store, known) for goal in missing]
+    told = [seconds for seconds in found if seconds is not None]
+    return Cost(sum(told), len(told), len(found) - len(told))
+
+
+def seconds_of(goal: Goal, store: Store, known: Timings) -> float | None:
+    """What is left of one goal, in seconds of one worker; None where nothing tells.
+
+    That is the iterations that are left, times the median of the seconds an iteration of the runs
+    of the same network, data set, batch size and numerics; without any, of the run itself.
+    """
+    directory = store.run(goal.description, goal.replicate)
+    recipe = recipe_in(directory, goal.description).to_json_dict()
+    iterations = _iterations_left(goal, directory, known)
+    paces = known.seconds.get(_pace(recipe))
+    pace = median(paces) if paces else _seconds_an_iteration(directory)
+    return None if iterations is None or pace is None else iterations * pace
+
+
+def _iterations_left(goal: Goal, directory: RunDirectory, known: Timings) -> int | None:
+    """Until a run has what is wanted; what is to be made again counts from its beginning."""
+    end = end_of(directory, goal)
+    if end is not None:
+        begin = directory.fact(Fact.START)["iteration"]
+        at = reached(directory)
+        return end - at if at < end else end - int(begin)
+    if start_decides_training(goal.description):
+        return None
+    recipe = recipe_in(directory, goal.description)
+    per_epoch = known.per_epoch.get(_data(recipe.dataset.to_dict()))
+    if per_epoch is None:
+        return None
+    steps = [*goal.steps, *([recipe.training.training_steps] if goal.whole else [])]
+    first = begins(goal.description).iterations(per_epoch)
+    return max(0, max((step.iterations(per_epoch) for step in steps), default=0) - first)
+
+
+def _seconds_an_iteration(run: RunDirectory) -> float | None:
+    """Over all sessions that got anywhere; None where none did."""
+    timed = [session for session in sessions(run) if session.get("iterations")]
+    iterations = sum(session["iterations"] for session in timed)
+    return sum(session["seconds"] for session in timed) / iterations if iterations else None
+
+
+def _pace(recipe: Json) -> Pace:
+    dataset = recipe["dataset"]
+    numerics = recipe["training"]["numerics"]
+    return recipe["model"]["model_name"], dataset["dataset_name"], dataset["batch_size"], numerics
+
+
+def _data(dataset: Json) -> str:
+    """All that may decide how many iterations an epoch has."""
+    return json.dumps(dataset, sort_keys=True)
