@@ -35,6 +35,16 @@ BRANCH  {branches}
 
 def branch(arguments: Sequence[str]) -> None:
     """Parse parent, branch and flags, and run the branch."""
+    carry_out(work_of(arguments))
+
+
+def work_of(arguments: Sequence[str]) -> Work:
+    """What parent, branch and flags describe.
+
+    Raises:
+        HelpShown: The help was asked for.
+        UserError: A word is missing, or unknown; a flag is.
+    """
     words = [word for word in arguments[:2] if not word.startswith("-")]
     if len(words) < 2:
         usage = USAGE.format(branches=", ".join(branches()))
@@ -45,10 +55,10 @@ def branch(arguments: Sequence[str]) -> None:
     parent, kind = words
     if kind not in branches():
         raise unknown("branch", kind, branches())
-    _run(parent, KINDS[kind], arguments[2:])
+    return _work(parent, KINDS[kind], arguments[2:])
 
 
-def _run(parent: str, kind: type[Branch], arguments: Sequence[str]) -> None:
+def _work(parent: str, kind: type[Branch], arguments: Sequence[str]) -> Work:
     store = store_of(arguments)
     source = parent_of(parent, kind, store)
     arguments = with_cuts(arguments, source.named)
@@ -65,4 +75,4 @@ def _run(parent: str, kind: type[Branch], arguments: Sequence[str]) -> None:
     parents = source.runs(flags, platform)
     branch = flags.pop("branch").pinned(platform.datasets_root(), platform.num_workers)
     made = tuple(BranchDesc(parent=description, branch=branch) for description in parents)
-    carry_out(Work(descriptions=made, **flags))
+    return Work(descriptions=made, **flags)

@@ -47,6 +47,11 @@ class IterativeFlags(Hparams):
 
 def iterative(arguments: Sequence[str]) -> None:
     """Parse the flags and run every round."""
+    carry_out(work_of(arguments))
+
+
+def work_of(arguments: Sequence[str]) -> Work:
+    """What the flags describe: every round."""
     flags = parse(
         "open_prune.py iterative",
         ABOUT,
@@ -71,4 +76,4 @@ def iterative(arguments: Sequence[str]) -> None:
         if asked.finetune
         else (rounds_of(dense, last, asked.rounds))
     )
-    carry_out(Work(descriptions=made, **flags))
+    return Work(descriptions=made, **flags)

@@ -89,6 +89,11 @@ class LevelFlags(Hparams):
 
 def lottery(arguments: Sequence[str]) -> None:
     """Parse the flags and run every level."""
+    carry_out(work_of(arguments))
+
+
+def work_of(arguments: Sequence[str]) -> Work:
+    """What the flags describe: every level."""
     flags = parse(
         "open_prune.py lottery",
         ABOUT,
@@ -104,7 +109,7 @@ def lottery(arguments: Sequence[str]) -> None:
     )
     last = flags.pop("lottery").levels
     made = described(flags, flags["platform"], last)
-    carry_out(Work(descriptions=made, **flags))
+    return Work(descriptions=made, **flags)
 
 
 def level_groups(arguments: Sequence[str]) -> dict[str, Hparams]:

@@ -117,7 +117,7 @@ def _listen(flags: dict[str, Any]) -> None:
 
 def _ended(task: Task, flags: dict[str, Any]) -> Ended:
     """How a task ends; what it prints, and what its libraries print, goes to its log."""
-    from sweeps.errand import carried_out, outcome_of
+    from sweeps.errand import carried_out, failure, outcome_of
 
     options = replace(flags["options"], weight_save_steps=task.steps)
     try:
@@ -125,9 +125,11 @@ def _ended(task: Task, flags: dict[str, Any]) -> Ended:
         with _printed_to(directory.path / LOG), graceful_stop() as stop:
             context = Context(flags["platform"], Lines(), options, stop)
             error = carried_out(directory, context, whole=task.whole, patient=False)
-    except (OpenPruneError, OSError) as failure:
-        return Ended(task, Outcome.FAILED, str(failure))
-    return Ended(task, outcome_of(error), str(error or ""))
+        outcome = outcome_of(error)
+        reason = failure(directory) if outcome is Outcome.FAILED else None
+    except (OpenPruneError, OSError) as refusal:
+        return Ended(task, Outcome.FAILED, str(refusal))
+    return Ended(task, outcome, reason or str(error or ""))
 
 
 @contextmanager

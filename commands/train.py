@@ -21,6 +21,11 @@ The same command twice does the work once; a command that was stopped continues.
 
 def train(arguments: Sequence[str]) -> None:
     """Parse the flags and train."""
+    carry_out(work_of(arguments))
+
+
+def work_of(arguments: Sequence[str]) -> Work:
+    """What the flags describe."""
     flags = parse(
         "open_prune.py train",
         ABOUT,
@@ -33,4 +38,4 @@ def train(arguments: Sequence[str]) -> None:
         arguments,
     )
     made = pinned(flags.pop("description"), flags["platform"])
-    carry_out(Work(descriptions=(made,), **flags))
+    return Work(descriptions=(made,), **flags)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from branches import KINDS
-from branches.base import begins, lineage, recipe_of
+from branches.base import lineage
 from branches.run import Job, complete, is_there, tidy
 from commands.crewed import by_crew, flags_of, raise_for
 from commands.flags import numbers
@@ -15,9 +15,9 @@ from commands.progress import reporter
 from commands.results import summary
 from foundations.errors import RunFailedError, UserError
 from foundations.run_directory import RunState
-from foundations.steps import Step
 from platforms import process
 from platforms.stop import graceful_stop
+from sweeps.errand import with_its_steps
 from training.context import Context
 
 if TYPE_CHECKING:
@@ -39,10 +39,14 @@ class Work:
     command: CommandFlags
     options: RunOptions
     platform: Platform
+    listed: tuple[Job, ...] = ()
+    """The runs with their replicates, where these are not the same for all."""
 
     @property
     def jobs(self) -> list[Job]:
         """The runs, once for each replicate; a replicate is finished before the next begins."""
+        if self.listed:
+            return list(self.listed)
         several = self.command.replicates
         if several is not None and self.command.replicate != 1:
             raise UserError("--replicate and --replicates both say which: leave one out.")
@@ -88,7 +92,7 @@ def _carry_out_here(work: Work, context: Context) -> None:
         stoppable = replace(context, stop=stop)
 
         def carry_out_one(job: Job) -> None:
-            own = _with_its_steps(job, stoppable) if len(work.descriptions) > 1 else stoppable
+            own = with_its_steps(job, stoppable) if len(work.descriptions) != 1 else stoppable
             _try(job, own, failures)
 
         work.platform.launch(work.jobs, carry_out_one)
@@ -121,26 +125,6 @@ def _do(job: Job, context: Context) -> None:
             )
     else:
         complete(job, context)
-
-
-def _with_its_steps(job: Job, context: Context) -> Context:
-    """Of the states that are to be saved of several runs, those that this one comes by.
-
-    A level of a lottery that was rewound to 1000it has no state at 500it, which level 0 has.
-    """
-    options, begin = context.options, begins(job.description)
-    if not options.weight_save_steps or begin == Step():
-        return context
-    from training.setting import Setting
-
-    setting = Setting.on(context.platform, recipe_of(job.description), job.replicate)
-    first = begin.iterations(setting.iterations_per_epoch)
-    steps = tuple(
-        step
-        for step in options.weight_save_steps
-        if step.iterations(setting.iterations_per_epoch) >= first
-    )
-    return replace(context, options=replace(options, weight_save_steps=steps))
 
 
 def _not_measured(directory: RunDirectory, options: RunOptions) -> list[str]:

@@ -112,7 +112,7 @@ def require(run: object, recorded: Mapping[str, str]) -> None:
 
 def blame(error: BaseException) -> str | None:
     """Where in a plugin an error arose, and what it is; None if it did not pass through one."""
-    return _told(error, [plugin.path for plugin in loaded()])
+    return told(error, [plugin.path for plugin in loaded()])
 
 
 def _source(path: Path) -> bytes:
@@ -135,12 +135,12 @@ def _run(plugin: Plugin, source: bytes) -> None:
             exec(compile(source, str(plugin.path), "exec"), vars(module))  # noqa: S102 - what it is for
     except (Exception, SystemExit) as error:
         del sys.modules[plugin.module]
-        told = _told(error, [plugin.path]) or f"{type(error).__name__}: {error}"
-        raise UserError(f"The plugin {plugin.path} cannot be loaded.\n{told}") from error
+        where = told(error, [plugin.path]) or f"{type(error).__name__}: {error}"
+        raise UserError(f"The plugin {plugin.path} cannot be loaded.\n{where}") from error
 
 
-def _told(error: BaseException, paths: Iterable[Path]) -> str | None:
-    """The lines of these files at which an error arose, and the error."""
+def told(error: BaseException, paths: Iterable[Path]) -> str | None:
+    """The lines of these files at which an error arose, and the error; None if at none of them."""
     linecache.checkcache()
     names = set(map(str, paths))
     lines = list(_lines(error, names))

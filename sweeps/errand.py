@@ -58,11 +58,21 @@ def carried_out(
 
 
 def note_failure(directory: RunDirectory, reason: str) -> None:
-    """Leave word that a run failed, unless it is done or somebody works on it."""
-    if directory.state in {RunState.DONE, RunState.RUNNING}:
+    """Leave word that a run failed, unless that is there, it is done or somebody works on it."""
+    if directory.state in {RunState.DONE, RunState.RUNNING, RunState.FAILED}:
         return
     with suppress(OpenPruneError, OSError):  # it is told in other ways too
         directory.write_fact(Fact.FAILED, {"reason": reason})
+
+
+def failure(directory: RunDirectory) -> str | None:
+    """Why a run failed; None if it did not.
+
+    Raises:
+        DamageError: What was noted of it is damaged.
+    """
+    noted = directory.fact(Fact.FAILED)
+    return None if noted is None else str(noted["reason"])
 
 
 def outcome_of(error: OpenPruneError | None) -> Outcome:
@@ -79,10 +89,10 @@ def _attempt(
         owner = owner_of(directory.path)
         if owner is not None and owner.alive and not patient:
             return InterruptedRunError(f"{_name(directory)} is being trained by {owner}.")
-        job = Job(directory.description(KINDS), directory.replicate)
-        complete(job, _with_its_steps(job, context), whole=whole)
         if rank() == 0:
-            directory.remove_fact(Fact.FAILED)
+            directory.remove_fact(Fact.FAILED)  # what is found then is of this attempt
+        job = Job(directory.description(KINDS), directory.replicate)
+        complete(job, with_its_steps(job, context), whole=whole)
     except OpenPruneError as error:
         return error
     except Exception as error:  # noqa: BLE001 - whatever it is, others are waiting to hear of it
@@ -93,7 +103,7 @@ def _attempt(
     return None
 
 
-def _with_its_steps(job: Job, context: Context) -> Context:
+def with_its_steps(job: Job, context: Context) -> Context:
     """Of the states that are asked for, those that this run comes by.
 
     They are often asked of many runs at once. A level of a lottery that was rewound to 1000it has
