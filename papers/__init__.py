@@ -16,6 +16,7 @@ PAPERS: Registry[Paper] = Registry(
         "lottery": "papers.lottery:PAPER",
         "granularity": "papers.granularity:PAPER",
         "gradient_flow": "papers.gradient_flow:PAPER",
+        "nip_it_in_the_bud": "papers.nip_it_in_the_bud:PAPER",
     },
 )
 """The studies there are. A new one is one module and one line here."""
