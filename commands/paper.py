@@ -49,6 +49,9 @@ class PaperFlags(Hparams):
     no_run: bool = False
     """Run nothing: show what is there."""
 
+    retry: bool = False
+    """Try runs again that failed before."""
+
     dry_run: bool = False
     """Print what would run and what is done already, and do nothing else."""
 
@@ -96,7 +99,7 @@ def paper(arguments: Sequence[str]) -> None:
     if asked.dry_run:
         carry_out(work)
         return
-    failure = None if asked.no_run else _failure(work)
+    failure = None if asked.no_run else _failure(work, again=asked.retry)
     _show(found, study, asked, work)
     if failure is not None:
         raise failure
@@ -125,13 +128,13 @@ def _work(study: Study, asked: PaperFlags, platform: Platform) -> Work:
     command = CommandFlags(
         replicates=replicates, platform=asked.platform, dry_run=asked.dry_run, quiet=asked.quiet
     )
-    return Work(study.runs, command, study.options, platform)
+    return Work(study.runs, command, study.options, platform.for_many())
 
 
-def _failure(work: Work) -> RunFailedError | None:
+def _failure(work: Work, *, again: bool) -> RunFailedError | None:
     """Run what is missing; what failed, for the table to be shown first."""
     try:
-        carry_out(work)
+        carry_out(work, again=again, summarize=False)
     except RunFailedError as error:
         return error
     return None

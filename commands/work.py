@@ -59,12 +59,13 @@ class Work:
         return Context(self.platform, reporter(quiet=self.command.quiet), self.options)
 
 
-def carry_out(work: Work, *, again: bool = True) -> None:
+def carry_out(work: Work, *, again: bool = True, summarize: bool = True) -> None:
     """Run it, or say what would run, and print what came out.
 
     Args:
         work: The runs.
         again: Try those again that failed before, where a crew carries them out.
+        summarize: Whether to print what came out, a line a run.
     """
     context = work.context
     if work.command.display_output_location:
@@ -77,14 +78,15 @@ def carry_out(work: Work, *, again: bool = True) -> None:
         return
     crew = work.platform.crew(flags_of(work.options))
     if crew is None:
-        _carry_out_here(work, context)
+        _carry_out_here(work, context, summarize=summarize)
     else:
         standing = by_crew(work.jobs, crew, context, again=again)
-        print(results(work.jobs, context))  # noqa: T201 - the command's output
+        if summarize:
+            print(results(work.jobs, context))  # noqa: T201 - the command's output
         raise_for(standing, context.store)
 
 
-def _carry_out_here(work: Work, context: Context) -> None:
+def _carry_out_here(work: Work, context: Context, *, summarize: bool) -> None:
     """Run it in this process, one run after another."""
     process.prepare()
     failures: dict[Job, RunFailedError] = {}
@@ -96,7 +98,8 @@ def _carry_out_here(work: Work, context: Context) -> None:
             _try(job, own, failures)
 
         work.platform.launch(work.jobs, carry_out_one)
-    print(results(work.jobs, context))  # noqa: T201 - the command's output
+    if summarize:
+        print(results(work.jobs, context))  # noqa: T201 - the command's output
     if failures:
         raise RunFailedError("\n".join(map(str, failures.values())))
 

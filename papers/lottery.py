@@ -9,7 +9,7 @@ reinitialized).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from branches.describing import branch, describe, lottery
@@ -43,7 +43,7 @@ class Lottery:
     rewinding_steps: str = "0ep"
     replicates: int = 5
 
-    @property
+    @cached_property
     def dense(self) -> Description:
         """Level 0."""
         steps = self.training_steps

@@ -8,7 +8,7 @@ counts: its mask shuffled within layers, its mask on new initial weights, its sc
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from branches.base import recipe_of
@@ -53,7 +53,7 @@ class Experiment:
     rewinding_steps: str = "1000it"
     replicates: int = 3
 
-    @property
+    @cached_property
     def dense(self) -> Description:
         """The network that is pruned."""
         return describe(self.network, **self.changed)
