@@ -21,7 +21,7 @@ class CommandFlags(Hparams):
     """Several repetitions, one after another: 1-5, or 1,3,7."""
 
     platform: str = "local"
-    """Where to run: local."""
+    """Where to run: local or slurm."""
 
     display_output_location: bool = False
     """Print the directory of the run, and do nothing else."""

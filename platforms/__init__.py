@@ -3,5 +3,7 @@
 from foundations.registry import Registry
 from platforms.base import Platform
 
-PLATFORMS: Registry[type[Platform]] = Registry("platform", {"local": "platforms.local:Local"})
+PLATFORMS: Registry[type[Platform]] = Registry(
+    "platform", {"local": "platforms.local:Local", "slurm": "platforms.slurm:Slurm"}
+)
 """What ``--platform`` can be. A new platform is one module and one line here."""

@@ -1,9 +1,15 @@
-"""How a run is asked to stop: the first signal asks, the second interrupts."""
+"""How a run is asked to stop: the first signal asks, the second interrupts.
+
+The same signal again at once is no second one. It comes to a process on several ways: Slurm sends
+it to a job's processes, and ``srun``, which gets it too, passes it on; a terminal sends it to all
+processes of a group, and so does who started them.
+"""
 
 from __future__ import annotations
 
 import signal
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,6 +25,9 @@ SIGNALS = tuple(
 )
 """Ctrl-C, a polite kill, and the end of a terminal; Windows lacks the last."""
 
+_AT_ONCE_S = 0.5
+"""Seconds in which a signal that comes again is the same."""
+
 
 @dataclass
 class Stop:
@@ -26,12 +35,14 @@ class Stop:
 
     requested: str | None = None
     """The name of the signal that asked, ``"SIGINT"`` or ``"SIGTERM"``; None while none did."""
+    _at: float = 0.0
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
-        name = signal.Signals(number).name
-        if self.requested is not None:
+        name, now = signal.Signals(number).name, time.monotonic()
+        if self.requested is None:
+            self.requested, self._at = name, now
+        elif self.requested != name or now - self._at > _AT_ONCE_S:
             raise KeyboardInterrupt(name)
-        self.requested = name
 
 
 @contextmanager

@@ -68,6 +68,23 @@ def test_the_second_signal_interrupts_at_once() -> None:
     assert rest == "interrupted SIGINT\n"
 
 
+def test_the_same_signal_at_once_is_the_same_request() -> None:
+    """A group of processes and who passes it on both send it: nothing is interrupted."""
+    with graceful_stop() as stop:
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.requested == "SIGTERM"
+
+
+def test_the_same_signal_later_interrupts() -> None:
+    """Ctrl-C once more, after nothing has happened."""
+    with graceful_stop() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        stop._at -= 1
+        with pytest.raises(KeyboardInterrupt, match="SIGINT"):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
 def test_handlers_are_put_back_after_an_error() -> None:
     """Those of before, even when what was done within failed."""
     mine = signal.signal(signal.SIGTERM, lambda *_: None)

@@ -1,0 +1,206 @@
+"""How runs become jobs of Slurm, and what becomes of these.
+
+All is submitted at once, and Slurm decides when what begins: runs that wait for the same parents
+are one job array, which depends on theirs. So whoever submits need not stay; who comes later finds
+what is in the queue, and does not submit it again.
+
+The truth is the run's directory. What Slurm says tells when to look there, and what happened to a
+job that left nothing: it was cancelled, its node died, its time was over.
+
+A node that dies holds its runs' claims for two minutes more (``foundations.claims``). Slurm itself
+takes longer than that to believe it, so nobody waits for a dead claim.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from foundations.errors import OpenPruneError
+from foundations.files import write_text
+from foundations.run_directory import Fact, RunDirectory, RunState
+from platforms.crew import Ended, Outcome
+from platforms.slurm import arrays, queue, script, submission
+from platforms.slurm.arrays import Array
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from platforms.crew import Task
+    from platforms.slurm.platform import Slurm
+
+_PATIENCE_S = 1800.0
+"""For how long Slurm may leave questions unanswered: clusters are restarted, and jobs live on."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A task that is under way, and where it stands in the queue."""
+
+    task: Task
+    array: str
+    index: int
+    number: str
+    """``12_3``"""
+
+
+class SlurmCrew:
+    """Submits runs as job arrays, and tells how they ended.
+
+    Args:
+        platform: What the jobs are to have.
+        flags: What each run is told besides.
+    """
+
+    def __init__(self, platform: Slurm, flags: Sequence[str]) -> None:
+        self._platform, self._flags = platform, tuple(flags)
+        self._root = platform.results_root()
+        self._jobs: dict[str, _Job] = {}
+        self._outcomes: dict[str, Outcome] = {}
+        self._looked = self._answered = time.monotonic()
+        self._stopping = False
+
+    def free(self) -> int | None:
+        """Any number: Slurm lets them wait."""
+        return None
+
+    def submit(self, tasks: Sequence[Task]) -> None:
+        """Submit these, but for what is in the queue already.
+
+        Raises:
+            UserError: Slurm refuses them.
+            OpenPruneError: Slurm does not answer.
+        """
+        if not tasks:
+            return
+        under_way = self._under_way()
+        new: dict[tuple[tuple[str, ...], int], list[Task]] = defaultdict(list)
+        for task in tasks:
+            job = under_way.get(task.run)
+            if job is not None and _covers(job.task, task):
+                self._jobs[task.run] = _Job(task, job.array, job.index, job.number)
+            else:
+                new[task.after, task.processes].append(task)
+        for group in new.values():  # parents before those who wait for them, as the tasks are
+            for first in range(0, len(group), self._platform.array_size):
+                self._submit(group[first : first + self._platform.array_size], under_way)
+
+    def ended(self, timeout_s: float) -> list[Ended]:
+        """What has ended, parents first. After ``stop``, all the rest: it goes on by itself.
+
+        Raises:
+            OpenPruneError: Slurm has not answered for half an hour.
+        """
+        until = time.monotonic() + timeout_s
+        while True:
+            found = list(self._left()) if self._stopping else self._look()
+            left = until - time.monotonic()
+            if found or left <= 0:
+                return found
+            time.sleep(min(left, self._platform.poll_s))
+
+    def stop(self) -> None:
+        """Stop watching. The jobs stay where they are."""
+        self._stopping = True
+
+    def close(self) -> None:
+        """Nothing is held here."""
+
+    def _under_way(self) -> dict[str, _Job]:
+        """The runs below this root that have a job in the queue, whoever submitted it."""
+        now = queue.look()
+        found: dict[str, _Job] = {}
+        known = {name: arrays.read(self._root, name) for name in dict.fromkeys(n for n, _ in now)}
+        for (name, index), entry in now.items():
+            array = known[name]
+            if array is not None and not entry.has_ended and not entry.is_orphaned:
+                task = array.tasks[index]
+                found[task.run] = _Job(task, name, index, entry.job)
+        return found
+
+    def _submit(self, tasks: Sequence[Task], under_way: dict[str, _Job]) -> None:
+        """Submit an array of tasks that wait for the same.
+
+        A parent that is not under way is done, or is carried out with the first who needs it.
+        """
+        array = Array.new(self._root, tasks)
+        parents = [under_way[run].number for run in tasks[0].after if run in under_way]
+        same = [under_way[task.run].number for task in tasks if task.run in under_way]
+        waits = submission.dependency(parents, same)
+        write_text(array.script, script.text(array, self._platform, self._flags, waits))
+        number = submission.submit(array.script)
+        for index, task in enumerate(tasks):
+            job = _Job(task, array.name, index, f"{number}_{index}")
+            under_way[task.run] = self._jobs[task.run] = job
+            self._outcomes.pop(task.run, None)
+
+    def _look(self) -> list[Ended]:
+        """What the queue and the directories say, if it is time to look again."""
+        now = time.monotonic()
+        if now - self._looked < self._platform.poll_s:
+            return []
+        self._looked = now
+        try:
+            entries = queue.look()
+        except queue.QueueError:
+            if now - self._answered > _PATIENCE_S:
+                raise
+            return []
+        self._answered = now
+        return list(self._ended(entries))
+
+    def _ended(self, entries: queue.Queue) -> Iterator[Ended]:
+        for job in list(self._jobs.values()):
+            entry = entries.get((job.array, job.index))
+            if entry is None or entry.has_ended or entry.is_orphaned:
+                del self._jobs[job.task.run]
+                ended = self._end(job, entry)
+                self._outcomes[job.task.run] = ended.outcome
+                yield ended
+
+    def _end(self, job: _Job, entry: queue.Entry | None) -> Ended:
+        """How a job ended."""
+        task, directory = job.task, self._directory(job.task)
+        state = "" if entry is None else entry.state
+        if state == "COMPLETED" or directory.state is RunState.DONE:
+            return Ended(task, Outcome.DONE)
+        if entry is not None and entry.is_orphaned:
+            return Ended(task, self._orphaned(task), "what it waits for did not end well")
+        if state == "CANCELLED":  # who did that does not want to see it in the queue again
+            return Ended(task, Outcome.FAILED, f"its job {job.number} was cancelled")
+        if (reason := _failure(directory)) is not None:
+            return Ended(task, Outcome.FAILED, reason)
+        how = f"ended as {state}" if state else "is gone from the queue"
+        return Ended(task, Outcome.LOST, f"its job {job.number} {how}")
+
+    def _orphaned(self, task: Task) -> Outcome:
+        """What has become of a task whose parents' jobs did not end well: it goes with them."""
+        parents = {self._outcomes.get(run) for run in task.after}
+        return Outcome.STOPPED if parents & {Outcome.FAILED, Outcome.STOPPED} else Outcome.LOST
+
+    def _left(self) -> Iterator[Ended]:
+        """What is left to Slurm."""
+        for job in self._jobs.values():
+            reason = f"left to Slurm as job {job.number}; 'scancel {job.number}' cancels it"
+            yield Ended(job.task, Outcome.STOPPED, reason)
+        self._jobs.clear()
+
+    def _directory(self, task: Task) -> RunDirectory:
+        path = self._root / task.run
+        return RunDirectory(path, int(path.name.removeprefix("replicate_")))
+
+
+def _covers(one: Task, other: Task) -> bool:
+    """Whether who carries out ``one`` has done all that ``other`` asks for."""
+    return (one.whole or not other.whole) and set(other.steps) <= set(one.steps)
+
+
+def _failure(directory: RunDirectory) -> str | None:
+    """Why a run failed, if it did."""
+    try:
+        failed = directory.fact(Fact.FAILED)
+    except OpenPruneError as error:
+        return str(error)
+    return None if failed is None else str(failed["reason"])
