@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import webbrowser
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,6 @@ from foundations.errors import UserError
 from foundations.files import write_text
 from foundations.hparams import Hparams
 from foundations.store import Store
-from platforms.fingerprint import now
 from reports.gather import gather
 from reports.selection import selected
 from reports.writing import page
@@ -55,7 +55,8 @@ def report(arguments: Sequence[str]) -> None:
     platform = flags["platform"]
     root, data_root = platform.results_root(), platform.datasets_root()
     runs = [Run(directory, data_root) for directory in selected(Store(root), words)]
-    text = page(gather(runs, root=str(root), written=now()))
+    written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    text = page(gather(runs, root=str(root), written=written))
     write_text(place, text)
     many = "1 run" if len(runs) == 1 else f"{len(runs):,} runs"
     print(f"{place}: {many}, {len(text.encode()):,} bytes")  # noqa: T201 - the command's output

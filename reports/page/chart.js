@@ -1,9 +1,10 @@
 /* A chart of lines: axes, lines with bands and dots, values under the pointer, a legend. */
 
 const COLOURS = 8;
-const MARGIN = { left: 62, right: 14, top: 10, bottom: 40 };
+const MARGIN = { left: 62, right: 28, top: 10, bottom: 40 };
 const DOTS = 40; // A line of more points than so many has no dots.
 const NEAR = 8; // Pixels.
+const TOLD = 14; // Lines whose values are told at once.
 
 /* The classes of the line at a place: a colour each, dashed where colours begin anew. */
 const style = (place) => `c${place % COLOURS}${Math.floor(place / COLOURS) % 2 ? " dashed" : ""}`;
@@ -39,14 +40,14 @@ function chart(figure, { lines, across, up, name }) {
 const drawable = ({ x, y }, across, up) =>
   Number.isFinite(x) && Number.isFinite(y) && (!across.log || x > 0) && (!up.log || y > 0);
 
-/* From the least to the greatest value, rounded to ticks where the axis is linear. */
+/* The least and the greatest value; where the axis is linear, rounded to ticks, and their distance. */
 function span(values, { log }) {
   const finite = values.filter((value) => Number.isFinite(value) && (!log || value > 0));
   let [low, high] = [Math.min(...finite), Math.max(...finite)];
   if (log) return low === high ? [low / 2, high * 2] : [low, high];
   if (low === high) [low, high] = [low - (Math.abs(low) / 10 || 0.5), high + (Math.abs(high) / 10 || 0.5)];
   const step = niceStep(high - low);
-  return [Math.floor(low / step + 1e-9) * step, Math.ceil(high / step - 1e-9) * step];
+  return [Math.floor(low / step + 1e-9) * step, Math.ceil(high / step - 1e-9) * step, step];
 }
 
 function niceStep(length) {
@@ -59,9 +60,8 @@ function scale([low, high], [from, to], log) {
   return (value) => from + ((of(value) - of(low)) / (of(high) - of(low))) * (to - from);
 }
 
-function ticks([low, high], log) {
+function ticks([low, high, step], log) {
   if (!log) {
-    const step = niceStep(high - low);
     return Array.from({ length: Math.round((high - low) / step) + 1 }, (_, place) => low + place * step);
   }
   const decades = [];
@@ -128,9 +128,11 @@ function pointing({ drawing, tip, lines, x, y, across, up, width, height }) {
     cursor.setAttribute("visibility", "visible");
     const rows = lines.map((line, index) => ({ line, index, point: nearest(line.points, pixel, x) }))
       .filter(({ point }) => point)
-      .sort((a, b) => b.point.y - a.point.y)
-      .map(({ line, index, point }) => html("div", {}, swatch(index), `${line.label}: ${point.note ?? up.text(point.y)}`));
-    tip.replaceChildren(html("div", {}, `${across.label} ${across.text(stops[place])}`), ...rows);
+      .sort((a, b) => b.point.y - a.point.y);
+    const told = rows.slice(0, TOLD).map(({ line, index, point }) =>
+      html("div", {}, swatch(index), html("b", {}, point.note ?? up.text(point.y)), html("span", {}, line.label)));
+    const rest = rows.length > TOLD ? [html("div", {}, `and ${rows.length - TOLD} below`)] : [];
+    tip.replaceChildren(html("div", {}, `${across.label} ${across.text(stops[place])}`), ...told, ...rest);
     tip.hidden = false;
     const share = pixel / width;
     tip.style.left = share < 0.5 ? `${100 * share + 2}%` : "auto";
@@ -160,4 +162,4 @@ function nearest(points, pixel, x) {
 }
 
 const legend = (lines) =>
-  html("ul", { class: "legend" }, ...lines.map((line, place) => html("li", {}, swatch(place), line.label, line.remark ? ` ${line.remark}` : "")));
+  html("ul", { class: "legend" }, ...lines.map((line, place) => html("li", {}, swatch(place), html("span", {}, line.label, line.remark ? ` ${line.remark}` : ""))));

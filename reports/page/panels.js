@@ -25,7 +25,10 @@ function varying(among) {
 
 function groupBy(items, key) {
   const groups = new Map();
-  for (const item of items) groups.set(key(item), [...(groups.get(key(item)) ?? []), item]);
+  for (const item of items) {
+    if (!groups.has(key(item))) groups.set(key(item), []);
+    groups.get(key(item)).push(item);
+  }
   return groups;
 }
 
@@ -40,7 +43,10 @@ function together(group, of, measure) {
 function showTradeoff() {
   const [group, measure, { of, axis: across }] = [at("group").value, at("outcome").value, ACROSS[at("across").value]];
   const able = chosen.shown.filter((run) => isThere(run.metrics[measure]) && Number.isFinite(of(run)));
-  const label = (run) => (group === "kind" ? run.kind : written(run.hyperparameters[group] ?? run.kind));
+  const label = (run) => {
+    const value = run.hyperparameters[group]; // runs of two kinds are never on one line
+    return value === undefined ? run.kind : `${run.kind}, ${written(value)}`;
+  };
   const lines = [...groupBy(able, label)].map(([name, members]) => ({
     label: name,
     remark: `(${members.length} ${members.length === 1 ? "run" : "runs"})`,
@@ -134,16 +140,19 @@ function showDifferences() {
   const [left, right] = [byKey.get(at("left").value), byKey.get(at("right").value)];
   const names = Object.keys(report.shared).filter((name) => left.hyperparameters[name] !== right.hyperparameters[name]);
   const value = (run, name) => (name in run.hyperparameters ? written(run.hyperparameters[name]) : "-");
+  const from = (run) => run.needs.map(([name, replicate]) => `${name}/replicate_${replicate}`).join(", ") || "its initialization";
+  const lines = names.map((name) => [name, value(left, name), value(right, name)]);
+  if (from(left) !== from(right)) lines.push(["from", from(left), from(right)]);
   const measures = [...new Set([...Object.keys(left.metrics), ...Object.keys(right.metrics)])];
   const results = [
     ["state", stateText(left), stateText(right), ""],
     ...measures.map((name) => [name, ...side(left.metrics[name], right.metrics[name], writer(name))]),
-    ["density", ...side(left.density, right.density, percent)],
+    ["weights kept", ...side(left.density, right.density, percent)],
     ["time", ...side(left.seconds, right.seconds, duration)],
   ];
   at("differences").replaceChildren(
     html("h3", {}, "Hyperparameters"),
-    names.length ? compared(["", "A", "B"], names.map((name) => [name, value(left, name), value(right, name)])) : html("p", { class: "empty" }, "None differ."),
+    lines.length ? compared(["", "A", "B"], lines) : html("p", { class: "empty" }, "None differ."),
     html("h3", {}, "Results"),
     compared(["", "A", "B", "B - A"], results),
   );
@@ -151,8 +160,10 @@ function showDifferences() {
 
 /* Two values and their difference, as texts. */
 function side(a, b, write) {
-  const text = isThere(a) && isThere(b) ? `${b < a ? "-" : "+"}${write(Math.abs(b - a))}` : "";
-  return [write(a), write(b), text];
+  if (!isThere(a) || !isThere(b)) return [write(a), write(b), ""];
+  const size = write(Math.abs(b - a));
+  const sign = size === write(0) || Number.isNaN(b - a) ? "" : b < a ? "-" : "+";
+  return [write(a), write(b), sign + size];
 }
 
 const compared = (heads, lines) => html("table", { class: "plain" },

@@ -82,7 +82,7 @@ function compare(one, other) {
   const [a, b] = [by(one), by(other)];
   const missing = (value) => !isThere(value) || value === "" || Number.isNaN(value);
   if (missing(a) || missing(b)) return missing(a) - missing(b);
-  const order = typeof a === "number" ? a - b : a.localeCompare(b, "en", { numeric: true });
+  const order = typeof a === "number" ? a - b : a < b ? -1 : Number(a > b);
   return chosen.sort.down ? -order : order;
 }
 
