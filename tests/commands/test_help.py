@@ -20,6 +20,7 @@ from commands.hparams import CommandFlags, PluginFlags
 from commands.import_ import ImportFlags
 from commands.import_openlth import OpenLthFlags
 from commands.lottery import LevelFlags
+from commands.report import ReportFlags
 from platforms import PLATFORMS
 from training.description import TrainDesc
 from training.hparams import RunOptions
@@ -53,6 +54,7 @@ HELPS = [
     (("import-openlth",), {*flag_names(OpenLthFlags), "--root", "--data_root"}),
     (("ls",), {"--tree", "--root"}),
     (("show",), {"--replicate", "--root"}),
+    (("report",), {*flag_names(ReportFlags), "--root"}),
     (("eval",), {*flag_names(EvalFlags), "--root", "--device"}),
     (("compact",), {*flag_names(CompactFlags), "--root", "--device"}),
     (("data",), {"--data_root"}),
