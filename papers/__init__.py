@@ -17,6 +17,7 @@ PAPERS: Registry[Paper] = Registry(
         "granularity": "papers.granularity:PAPER",
         "gradient_flow": "papers.gradient_flow:PAPER",
         "nip_it_in_the_bud": "papers.nip_it_in_the_bud:PAPER",
+        "weight_level": "papers.weight_level:PAPER",
     },
 )
 """The studies there are. A new one is one module and one line here."""

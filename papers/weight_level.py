@@ -1,0 +1,248 @@
+"""Weights of convolutions cut after training, and five ways to train what is left.
+
+What "Learning both Weights and Connections" (Han et al. 2015) does, as in "Rethinking the Value of
+Network Pruning" (Liu et al. 2019), which trains the pruned network from scratch too, and in "Paying
+more Attention to Snapshots of Iterative Pruning" (Le et al. 2020), whose ensembles of snapshots
+teach it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from branches.base import recipe_of
+from branches.describing import branch, describe
+from branches.lineages import iterative_finetuned
+from branches.lottery_rewind import LotteryRewind
+from papers.grids import stand_in, tabulated
+from papers.measures import ACCURACY, WEIGHTS_LEFT, percentage
+from papers.paper import Baseline, Cell, Curve, Figure, Paper, Point, Published, Scale, Study
+from papers.weight_level_networks import (
+    CUT_ONCE,
+    DATASETS,
+    IMAGENET,
+    IMAGENET_NETWORKS,
+    PRERESNET_110,
+    SNAPSHOT_NETWORKS,
+    Network,
+)
+from training.hparams import RunOptions
+
+if TYPE_CHECKING:
+    from branches.finetune import Finetune
+    from foundations.description import Description
+    from training.description import TrainDesc
+
+    Settings = dict[str, Any]
+
+PERCENTS = (0.3, 0.6, 0.8, 0.95)
+"""The first two are those of published commands, the last that to which VGG-16 goes in steps."""
+
+ONE_CYCLE: Settings = {
+    "finetune_lr_schedule": "one_cycle",
+    "finetune_lr": 0.1,
+    "finetune_one_cycle_div_factor": 10,
+    "finetune_one_cycle_warmup_fraction": 0.1,
+    "finetune_one_cycle_final_div_factor": 100,
+}
+REPLICATES: tuple[int, ...] = (1, 2, 3, 4, 5)
+"""Published numbers are averages of five runs, say the authors (issue 9 of their code)."""
+
+FINE_TUNED, CYCLED, DISTILLED = "fine-tuned", "one-cycle", "distilled"
+SCRATCH_E, SCRATCH_B = "scratch E", "scratch B"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A network on a data set, and how what is left of it trains.
+
+    Args:
+        network: Which.
+        dense: Its training.
+        not_pruned: As in ``Network``.
+        plan: Likewise.
+        percents: What is cut at once.
+        training_steps: How long fine-tuning and teaching train.
+        replicates: Repetitions.
+    """
+
+    network: Network
+    dense: TrainDesc
+    not_pruned: tuple[str, ...]
+    plan: tuple[float, ...]
+    percents: tuple[float, ...] = PERCENTS
+    training_steps: str = "40ep"
+    replicates: tuple[int, ...] = REPLICATES
+
+    @classmethod
+    def of(cls, network: Network, dataset: str, scale: Scale) -> Experiment:
+        """The experiment at a scale; at that of smoke, a small ResNet stands in for each."""
+        if scale is Scale.FULL:
+            dense = describe(network.preset, dataset_name=dataset)
+            return cls(network, dense, network.not_pruned, network.plan)
+        times: Settings = {"training_steps": "3ep", "milestone_steps": "2ep"}
+        dense = stand_in(network.preset, "cifar_resnet_8_4_a", **times)
+        plan = (0.3, network.plan[-1] if network.plan else 0.6)
+        return cls(network, dense, ("fc",), plan, (0.3, 0.6), "1ep", (1,))
+
+    @property
+    def title(self) -> str:
+        """The network."""
+        stands = self.dense.recipe.model.model_name
+        own = stands == self.network.preset
+        return self.network.title if own else f"{stands} in place of {self.network.title}"
+
+    def cut(self, percent: float) -> Description:
+        """The end of training with a part cut off, which trains no more."""
+        end = recipe_of(self.dense).training.training_steps
+        return branch(
+            self.dense,
+            "oneshot",
+            prune_fraction=percent,
+            prune_step=end,
+            state_step=end,
+            start_step=end,
+            layers_to_ignore=self.not_pruned,
+        )
+
+    def ways(self, percent: float) -> dict[str, Description]:
+        """What is left after a cut, trained in every way."""
+        cut, steps = self.cut(percent), self.training_steps
+        return {
+            FINE_TUNED: branch(cut, "finetune", finetune_training_steps=steps),
+            CYCLED: branch(cut, "finetune", finetune_training_steps=steps, **ONE_CYCLE),
+            DISTILLED: branch(cut, "distill", teachers=(self.dense,), distill_training_steps=steps),
+            SCRATCH_E: branch(cut, "scratch"),
+            SCRATCH_B: branch(cut, "scratch", budget="flops"),
+        }
+
+    def steps(self, **tuning: Any) -> tuple[Description, ...]:  # noqa: ANN401 - as the fields are
+        """Cut and fine-tuned by the plan, in turns, the dense run first."""
+        last = LotteryRewind(
+            schedule="explicit", prune_fractions=self.plan, layers_to_ignore=self.not_pruned
+        )
+        settings: Settings = {"finetune_training_steps": self.training_steps, **tuning}
+        made = cast("Finetune", branch(self.dense, "finetune", **settings).branch)
+        return iterative_finetuned(self.dense, last, len(self.plan), made)
+
+    def snapshots(self) -> dict[str, Description]:
+        """The last step of the plan: fine-tuned in two ways, or taught by all that came before."""
+        cycled = self.steps(**ONE_CYCLE)
+        taught = branch(
+            cycled[-2],
+            "distill",
+            teachers=cycled[::2],
+            distill_training_steps=self.training_steps,
+        )
+        return {FINE_TUNED: self.steps()[-1], CYCLED: cycled[-1], DISTILLED: taught}
+
+
+def baselines(scale: Scale) -> Study:
+    """The networks before anything is cut."""
+    cells = []
+    replicates = REPLICATES
+    for network in (*SNAPSHOT_NETWORKS, PRERESNET_110):
+        for dataset in DATASETS:
+            experiment = Experiment.of(network, dataset, scale)
+            replicates = experiment.replicates
+            cell = Cell(experiment.dense, ACCURACY, network.baseline.get(dataset))
+            cells.append((experiment.title, dataset, cell))
+    return Study(tabulated("Unpruned networks", "network", cells), (), replicates, notes=(NOTE,))
+
+
+def percents(dataset: str, scale: Scale) -> Study:
+    """What is left of each network after one cut, trained in five ways."""
+    experiments = [Experiment.of(network, dataset, scale) for network in CUT_ONCE]
+    cells = [
+        (f"{experiment.title}, {100 * percent:g} %", way, Cell(run, ACCURACY))
+        for experiment in experiments
+        for percent in experiment.percents
+        for way, run in experiment.ways(percent).items()
+    ]
+    title = f"Weights of convolutions cut once, on {dataset}"
+    figures = tuple(map(_figure, experiments))
+    return Study(
+        tabulated(title, "network, cut", cells), figures, experiments[0].replicates, notes=(NOTE,)
+    )
+
+
+def snapshots(dataset: str, scale: Scale) -> Study:
+    """What is left after steps of cutting and fine-tuning, beside the published table."""
+    cells, replicates = [], REPLICATES
+    for network in SNAPSHOT_NETWORKS:
+        experiment = Experiment.of(network, dataset, scale)
+        replicates, runs = experiment.replicates, experiment.snapshots()
+        for (way, run), value in zip(runs.items(), network.snapshots[dataset], strict=True):
+            cells.append((experiment.title, way, Cell(run, ACCURACY, value)))
+        cells.append((experiment.title, "weights left", Cell(runs[DISTILLED], WEIGHTS_LEFT)))
+    title = f"Cut step by step, on {dataset}"
+    return Study(tabulated(title, "network", cells), (), replicates, notes=(NOTE, SNAPSHOT_NOTE))
+
+
+def imagenet(scale: Scale) -> Study:
+    """On ImageNet, fine-tuned and from scratch."""
+    cells = []
+    for name, (preset, layers, published) in IMAGENET_NETWORKS.items():
+        experiment = _on_imagenet(name, preset, layers, scale)
+        for percent, numbers in published.items():
+            ways = experiment.ways(percent)
+            for way, (top1, top5) in zip((FINE_TUNED, SCRATCH_E, SCRATCH_B), numbers, strict=True):
+                row = f"{experiment.title}, {100 * percent:g} %, {way}"
+                for value, measure in ((top1, ACCURACY), (top5, TOP_5)):
+                    number = Published(round(value / 100, 6), where=IMAGENET)
+                    cells.append((row, measure.name, Cell(ways[way], measure, number)))
+    table = tabulated("Weights of convolutions cut once, on ImageNet", "network, cut", cells)
+    return Study(table, (), (1,), RunOptions(top_k=(5,)), (IMAGENET_NOTE,))
+
+
+def _on_imagenet(title: str, preset: str, layers: tuple[str, ...], scale: Scale) -> Experiment:
+    """An experiment whose fine-tuning is shorter."""
+    made = Experiment.of(Network(title, preset, layers), "imagenet", scale)
+    return replace(made, training_steps="10ep") if scale is Scale.FULL else made
+
+
+def _figure(experiment: Experiment) -> Figure:
+    """Accuracy over the weights that are left."""
+    ways = [experiment.ways(percent) for percent in experiment.percents]
+    curves = tuple(Curve(way, tuple(Point(each[way]) for each in ways)) for way in ways[0])
+    return Figure(
+        experiment.network.preset,
+        experiment.title,
+        x=WEIGHTS_LEFT,
+        y=ACCURACY,
+        curves=curves,
+        baselines=(Baseline("unpruned", experiment.dense),),
+        falling_x=True,
+    )
+
+
+TOP_5 = percentage("test top5")
+
+NOTE = (
+    "Cut are weights of convolutions, of all layers together. Fine-tuned: 40 epochs at 0.001. "
+    "One-cycle: 40 epochs of SGD, up to 0.1. Distilled: taught by the unpruned network, or where "
+    "there are steps, by all of them. Scratch E trains for as many epochs as the unpruned network, "
+    "B for as many operations."
+)
+SNAPSHOT_NOTE = (
+    "The unpruned networks are trained by the recipe of the weight-level code (160 epochs); the "
+    "code of the published table has 300 epochs too."
+)
+IMAGENET_NOTE = (
+    "Unpruned networks are trained here by torchvision's recipe; the published ones are "
+    "torchvision's own weights, which are taken to be those of VGG-16 with batch norm."
+)
+
+PAPER = Paper(
+    name="weight_level",
+    title="Weight-level pruning: Rethinking the Value of Network Pruning; Snapshots of Pruning",
+    citation="Han et al., NIPS 2015; Liu et al., ICLR 2019; Le et al. 2020.",
+    studies={
+        "baselines": baselines,
+        **{dataset: partial(percents, dataset) for dataset in DATASETS},
+        **{f"snapshots_{dataset}": partial(snapshots, dataset) for dataset in DATASETS},
+        "imagenet": imagenet,
+    },
+)

@@ -1,0 +1,120 @@
+"""Of which networks the weight-level papers cut weights, and the accuracies published there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from papers.paper import Published
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+README = "README of the weight-level code, baselines"
+IMAGE = "README of the code of Le et al., table of results, unstructured"
+IMAGENET = "README of imagenet/weight-level in the code of Liu et al."
+
+DATASETS = ("cifar10", "cifar100")
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network, and what is published of it.
+
+    Args:
+        title: What it is.
+        preset: Its recipe and, at full scale, the network.
+        not_pruned: Its layers that are no convolutions.
+        plan: What is cut of all weights after each step of iterative pruning.
+        baseline: By data set, the accuracy of the unpruned network.
+        snapshots: By data set, accuracies and deviations after the last step of the plan:
+            fine-tuned, with one cycle, taught by snapshots.
+    """
+
+    title: str
+    preset: str
+    not_pruned: tuple[str, ...] = ("fc",)
+    plan: tuple[float, ...] = ()
+    baseline: Mapping[str, Published] = field(default_factory=dict)
+    snapshots: Mapping[str, tuple[Published, ...]] = field(default_factory=dict)
+
+
+def _baselines(where: str, *percents: float) -> dict[str, Published]:
+    numbers = (Published(round(each / 100, 6), where=where) for each in percents)
+    return dict(zip(DATASETS, numbers, strict=True))
+
+
+def _tuned(*pairs: tuple[float, float]) -> tuple[Published, ...]:
+    """Accuracies and their deviations, in percent."""
+    return tuple(
+        Published(round(mean / 100, 6), round(deviation / 100, 6), IMAGE)
+        for mean, deviation in pairs
+    )
+
+
+RESNET_56 = Network(
+    "ResNet-56",
+    "cifar_resnet_56_a",
+    plan=(0.22, 0.39, 0.51, 0.59, 0.66),
+    baseline=_baselines(README, 93.42, 71.07),
+    snapshots={
+        "cifar10": _tuned((92.69, 0.02), (93.41, 0.08), (93.90, 0.10)),
+        "cifar100": _tuned((69.53, 0.07), (70.46, 0.30), (72.27, 0.09)),
+    },
+)
+RESNET_110 = Network(
+    "ResNet-110",
+    "cifar_resnet_110_a",
+    plan=(0.27, 0.46, 0.60, 0.70, 0.80),
+    baseline=_baselines(README, 94.01, 72.35),
+    snapshots={
+        "cifar10": _tuned((93.02, 0.04), (93.69, 0.17), (94.44, 0.11)),
+        "cifar100": _tuned((68.90, 0.08), (71.59, 0.30), (73.12, 0.25)),
+    },
+)
+WIDE_RESNET = Network(
+    "WRN-16-8",
+    "cifar_wide_resnet_16_8_dropout",
+    plan=(0.27, 0.46, 0.60, 0.70, 0.77),
+    baseline=_baselines(IMAGE, 95.62, 79.57),
+    snapshots={
+        "cifar10": _tuned((95.47, 0.07), (95.55, 0.05), (95.97, 0.05)),
+        "cifar100": _tuned((77.92, 0.16), (78.82, 0.11), (80.08, 0.06)),
+    },
+)
+VGG_16 = Network(
+    "VGG-16",
+    "cifar_vgg_16_hidden",
+    not_pruned=("hidden", "fc"),
+    plan=(0.2, 0.4, 0.6, 0.8, 0.95),
+    baseline=_baselines(README, 94.23, 73.24),
+    snapshots={
+        "cifar10": _tuned((93.47, 0.22), (93.53, 0.10), (94.01, 0.06)),
+        "cifar100": _tuned((68.39, 0.21), (71.74, 0.15), (73.91, 0.09)),
+    },
+)
+PRERESNET_110 = Network("PreResNet-110", "cifar_preresnet_110")
+
+SNAPSHOT_NETWORKS = (RESNET_56, RESNET_110, WIDE_RESNET, VGG_16)
+CUT_ONCE = (VGG_16, RESNET_56, RESNET_110, PRERESNET_110)
+
+IMAGENET_NETWORKS: Mapping[str, Any] = {
+    "VGG-16": (
+        "torchvision_vgg16_bn",
+        ("classifier",),
+        {
+            0.3: ((73.68, 91.53), (72.75, 91.06), (74.02, 91.78)),
+            0.6: ((73.63, 91.54), (71.50, 90.43), (73.42, 91.48)),
+        },
+    ),
+    "ResNet-50": (
+        "torchvision_resnet50",
+        ("fc",),
+        {
+            0.3: ((76.06, 92.88), (74.77, 92.19), (75.60, 92.75)),
+            0.6: ((76.09, 92.91), (73.69, 91.61), (74.90, 92.28)),
+        },
+    ),
+}
+"""Preset, layers that are not pruned, and by what is cut, top-1 and top-5 accuracy in percent:
+fine-tuned, scratch E, scratch B."""
