@@ -54,10 +54,13 @@ Experiments on pruning neural networks: train, prune, compare.
   run NAME/replicate_1  carry out a run that has a directory: what workers and clusters call
   ls                    the runs there are
   show RUN              what is known of a run
+  status [FILE]         how far runs are: done, running, waiting, failed
   report [RUN ...]      one HTML page of runs: table, curves, sparsity, lineage
   eval RUN              measure a run at any step: top-k, each class, dimensions, accounting
   compact RUN           write the smaller network that a mask leaves; ONNX, torch.export
   data                  which data sets are there, and how to get the others
+  diff RUN RUN          what differs between two runs
+  export [RUN ...]      runs, what was measured, or layers as CSV or Parquet
   clean                 what can be removed; --yes removes it
   import WEIGHTS        make a run of weights from elsewhere
   import-openlth DIR    make runs of the results of OpenLTH

@@ -14,7 +14,9 @@ from branches import KINDS, branches
 from commands import COMMANDS
 from commands.clean import CleanFlags
 from commands.compact import CompactFlags
+from commands.diff import DiffFlags
 from commands.eval import EvalFlags
+from commands.export import ExportFlags
 from commands.flags import flag_names
 from commands.hparams import CommandFlags, PluginFlags
 from commands.import_ import ImportFlags
@@ -50,6 +52,8 @@ HELPS = [
     (("lottery",), LOTTERY | {"--levels"}),
     (("iterative",), LOTTERY | {"--rounds", "--finetune", "--finetune_lr"}),
     (("import",), COMMON | flag_names(TrainDesc) | flag_names(ImportFlags)),
+    (("export",), {*flag_names(ExportFlags), "--root"}),
+    (("diff",), {*flag_names(DiffFlags), "--root"}),
     (("clean",), {*flag_names(CleanFlags), "--root"}),
     (("import-openlth",), {*flag_names(OpenLthFlags), "--root", "--data_root"}),
     (("ls",), {"--tree", "--root"}),

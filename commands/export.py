@@ -1,0 +1,88 @@
+"""``export [RUN ...]``: runs, what was measured, or their layers, as CSV or Parquet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from branches import KINDS
+from commands.flags import parse
+from commands.parsing import platform_flags
+from foundations.errors import UserError, unknown
+from foundations.hparams import Hparams
+from foundations.run_directory import RunState
+from foundations.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from foundations.run_directory import RunDirectory
+
+_WHAT = ("runs", "metrics", "layers")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportFlags(Hparams):
+    """What is exported, and where to."""
+
+    output: str | None = None
+    """The file: its ending, .csv or .parquet, says how it is written. What was there is replaced,
+    once all is written."""
+
+    what: str = "runs"
+    """The rows: runs (hyperparameters, lineage and results, a row for each replicate), metrics (a
+    row for each measurement) or layers (how many weights of each are kept)."""
+
+    kind: tuple[str, ...] = ()
+    """Only runs of these kinds: train, oneshot, lottery_rewind, ..."""
+
+    state: tuple[str, ...] = ()
+    """Only runs that are done, running, interrupted, failed or new; several with commas."""
+
+    def check(self) -> None:
+        """Refuse what there is not."""
+        states = [state.value for state in RunState]
+        for what, values, known in (
+            ("thing to export", (self.what,), _WHAT),
+            (KINDS.what, self.kind, tuple(KINDS)),
+            ("state of a run", self.state, states),
+        ):
+            for value in values:
+                if value not in known:
+                    raise unknown(what, value, known)
+
+
+def export(arguments: Sequence[str]) -> None:
+    """Write the file, and say how many rows it has."""
+    words = list(takewhile(lambda word: not word.startswith("-"), arguments))
+    flags = parse(
+        "open_prune.py export [RUN ...]",
+        "Write runs to a file: all there are, or those that are named. RUN is the beginning of the "
+        "names of some, or NAME/replicate_1. The columns are those of open_prune.frame() and "
+        "open_prune.metrics_frame().",
+        {"export": ExportFlags, "platform": platform_flags(arguments)},
+        arguments[len(words) :],
+    )
+    asked, platform = flags["export"], flags["platform"]
+    if asked.output is None:
+        raise UserError("Where to? Write --output=FILE.csv or --output=FILE.parquet.")
+    from branches.opened import Run
+    from reports.export import WHAT, writer_for
+    from reports.selection import selected
+
+    path = Path(asked.output).expanduser()
+    write = writer_for(path)
+    chosen = [run for run in selected(Store(platform.results_root()), words) if _is(run, asked)]
+    table = WHAT[asked.what](Run(run, platform.datasets_root()) for run in chosen)
+    write(table, path)
+    print(  # noqa: T201 - the command's output
+        f"{path}: {len(table.rows):,} rows and {len(table.columns)} columns of {len(chosen):,} runs"
+    )
+
+
+def _is(run: RunDirectory, asked: ExportFlags) -> bool:
+    """Whether a run is of a kind and in a state that is asked for."""
+    kind = not asked.kind or run.name.rpartition("_")[0] in asked.kind
+    return kind and (not asked.state or run.state.value in asked.state)
