@@ -87,7 +87,7 @@ def _of_file(file: str, arguments: Sequence[str]) -> tuple[Work, bool]:
     if command.default_hparams is not None:
         raise UserError("--default_hparams is for commands: in a file, describe() names a preset.")
     flags["platform"] = flags["platform"].for_many()
-    with _roots(flags["platform"]):
+    with rooted(flags["platform"]):
         jobs = jobs_in(file, _replicates(command))
     return Work(descriptions=(), listed=tuple(jobs), **flags), retry
 
@@ -100,7 +100,7 @@ def _replicates(command: CommandFlags) -> tuple[int, ...] | None:
 
 
 @contextmanager
-def _roots(platform: Platform) -> Iterator[None]:
+def rooted(platform: Platform) -> Iterator[None]:
     """Within it, roots that flags name are those that a file finds without naming any."""
     before = dict(os.environ)
     os.environ[RESULTS_VARIABLE] = str(platform.results_root())

@@ -52,7 +52,7 @@ def goals(jobs: Iterable[Job], steps: Sequence[Step], store: Store) -> list[Goal
 def needs(goal: Goal, store: Store) -> Iterator[Goal]:
     """What is wanted of the runs that a run begins from, unless it has begun, or all along."""
     directory = store.run(goal.description, goal.replicate)
-    begun = directory.path.is_dir() and directory.fact(Fact.START) is not None
+    begun = (directory.path / Fact.START.value).exists()  # damage to it is told by who needs it
     if isinstance(goal.description, BranchDesc):
         branch, parent = branch_of(goal.description), goal.description.parent
         needed = branch.companions(parent) if begun else branch.asks(parent)

@@ -159,7 +159,7 @@ class _Survey:
     def _not_under_way(self, directory: RunDirectory, goal: Goal, *, begun: bool) -> Row:
         """A run that nobody works on, and why not."""
         fraction = _fraction(directory, goal) if begun else None
-        lacking = [needed for needed in needs(goal, self.store) if not is_met(needed, self.store)]
+        lacking = [needed for needed in needs(goal, self.store) if not self._is_met(needed)]
         waits_for = [self._row(needed) for needed in lacking]
         if failed := _unique(other for row in waits_for for other in _failures(row)):
             return Row(directory, Status.BLOCKED, fraction, others=failed)
@@ -167,6 +167,13 @@ class _Survey:
             others = _unique(row.run for row in waits_for)
             return Row(directory, Status.WAITING, fraction, others=others)
         return Row(directory, Status.INTERRUPTED if begun else Status.MISSING, fraction)
+
+    def _is_met(self, needed: Goal) -> bool:
+        """Whether it is there; where that cannot be read, its own row tells why."""
+        try:
+            return is_met(needed, self.store)
+        except OpenPruneError:
+            return False
 
 
 def _failures(row: Row) -> tuple[str, ...]:
