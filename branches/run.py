@@ -20,7 +20,9 @@ from branches.base import (
     recipe_of,
     start_decides_training,
 )
+from branches.launched import are_here, by_others
 from branches.openlth import of_openlth, refuse_to_train
+from branches.together import in_training, led
 from foundations.description import BranchDesc, Description, RunRef
 from foundations.errors import DamageError, InterruptedRunError, RunFailedError, UserError
 from foundations.plugins import blame
@@ -29,6 +31,7 @@ from foundations.steps import Step
 from platforms import threads
 from pruning.alarms import alarms
 from training.imported import ImportDesc
+from training.world import world_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,12 +40,10 @@ if TYPE_CHECKING:
     from foundations.owners import Owner
     from foundations.run_directory import RunDirectory
     from training.context import Context
-    from training.course import Course
     from training.description import TrainDesc
     from training.provenance import Session
     from training.start import Start
     from training.state import State
-    from training.step import Objective
 
 _POLL_S = 0.25
 
@@ -131,6 +132,10 @@ def _had(
         refuse_to_train(job.description, job.replicate, directory.states())
     states = _states_asked_for(job, directory, context)
     companions = _companions(job, context)
+    processes = world_of(recipe_in(directory, job.description).training.numerics)
+    if not are_here(processes, directory, context):
+        by_others(processes, directory, context, steps, whole=whole)
+        return directory
     claim = _claimed(directory, context, steps, whole=whole)
     if claim is not None:
         with claim, threads.announce():
@@ -276,12 +281,14 @@ class _Work:
             if not start_decides_training(self.job.description):
                 self._check_steps(steps)
             start = self._start(states)
-            course = self._course(start.state)
-            self.setting = replace(self.setting, objective=self._objective(), course=course)
-            wanted = self._iterations(steps, start.state.iteration)
-            if self.directory.state is not RunState.DONE:
-                self._train(start, wanted, session, whole=whole)
-            self._replay(start, wanted, session)
+            group, needed = self.context.group, (start.state, *self.companions)
+            with led(group, self.job.description, self.setting, needed, threads):
+                setting = in_training(self.job.description, *needed, setting=self.setting)
+                self.setting = replace(setting, group=group)
+                wanted = self._iterations(steps, start.state.iteration)
+                if self.directory.state is not RunState.DONE:
+                    self._train(start, wanted, session, whole=whole)
+                self._replay(start, wanted, session)
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
@@ -323,22 +330,6 @@ class _Work:
         """Tell of layers that the mask cuts to nothing."""
         for alarm in alarms(self.directory.fact(Fact.SPARSITY)):
             self.context.reporter.warn(alarm)
-
-    def _objective(self) -> Objective | None:
-        """What is minimized, where that is not the loss of the recipe."""
-        description = self.job.description
-        if not isinstance(description, BranchDesc):
-            return None
-        branch = branch_of(description)
-        return branch.objective(description.parent, self.companions, self.setting)
-
-    def _course(self, start: State) -> Course | None:
-        """How the state changes while it trains, where that is not by updates alone."""
-        description = self.job.description
-        if not isinstance(description, BranchDesc):
-            return None
-        branch = branch_of(description)
-        return branch.course(description.parent, start, self.companions, self.setting)
 
     def _check_begin(self, iteration: int) -> None:
         """Refuse to begin past the end: such a run could never be complete."""

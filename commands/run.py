@@ -72,13 +72,19 @@ def run(arguments: Sequence[str]) -> None:
 
 def _run_one(name: str, flags: dict[str, Any]) -> None:
     """Carry out one run; raises why it is not done."""
+    from branches.together import together
     from sweeps.errand import carried_out
 
     asked, platform, options = flags["run"], flags["platform"], flags["options"]
     directory = _directory(platform.results_root(), name)
     options = replace(options, weight_save_steps=(*options.weight_save_steps, *asked.steps))
-    with (directory.path / LOG).open("a") as log, graceful_stop() as stop:
-        context = Context(platform, _reporter(Lines(log)), options, stop)
+    with (
+        (directory.path / LOG).open("a") as log,
+        graceful_stop() as stop,
+        together(Context(platform, _reporter(Lines(log)), options, stop)) as context,
+    ):
+        if context is None:
+            return
         error = carried_out(directory, context, whole=not asked.part)
     if error is not None:
         raise error

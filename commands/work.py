@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from branches import KINDS
 from branches.base import lineage
 from branches.run import Job, complete, is_there, tidy
+from branches.together import together
 from commands.crewed import by_crew, flags_of, raise_for
 from commands.flags import numbers
 from commands.plan import plan
@@ -74,7 +75,9 @@ def carry_out(work: Work, *, again: bool = True, summarize: bool = True) -> None
         return
     if work.command.dry_run:
         steps = work.options.weight_save_steps
-        print(plan(work.jobs, steps, context.store))  # noqa: T201 - the command's output
+        workers = getattr(work.platform, "workers", 0) or 1
+        said = plan(work.jobs, steps, context.store, retry=again, workers=workers)
+        print(said)  # noqa: T201 - the command's output
         return
     crew = work.platform.crew(flags_of(work.options))
     if crew is None:
@@ -90,8 +93,9 @@ def _carry_out_here(work: Work, context: Context, *, summarize: bool) -> None:
     """Run it in this process, one run after another."""
     process.prepare()
     failures: dict[Job, RunFailedError] = {}
-    with graceful_stop() as stop:
-        stoppable = replace(context, stop=stop)
+    with graceful_stop() as stop, together(replace(context, stop=stop)) as stoppable:
+        if stoppable is None:
+            return
 
         def carry_out_one(job: Job) -> None:
             own = with_its_steps(job, stoppable) if len(work.descriptions) != 1 else stoppable

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 from foundations.hparams import Hparams
-from platforms import cores, devices, roots, threads
+from platforms import cores, devices, ranks, roots, threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -85,14 +85,17 @@ class Platform(Hparams):
         Raises:
             UserError: This machine, or this build of torch, does not have it.
         """
-        return devices.resolve(self.device)
+        return devices.resolve(self.device, ranks.place())
 
     def thread_count(self) -> int:
         """The CPU threads of a run that starts training now.
 
         Ask once, when training starts: the bytes of a run depend on it.
         """
-        return self.threads or threads.share(cores.usable(), threads.workers(with_self=True))
+        here = ranks.place()
+        together = 1 if here is None else here.local_size
+        workers = max(together, threads.workers(with_self=True))
+        return self.threads or threads.share(cores.usable(), workers)
 
     @abstractmethod
     def launch(self, jobs: Iterable[JobT], work: Callable[[JobT], None]) -> None:

@@ -10,6 +10,8 @@ from foundations.errors import UserError, unknown
 if TYPE_CHECKING:
     import torch
 
+    from platforms.ranks import Place
+
 _NAME = re.compile(r"auto|cpu|mps|cuda(?::(?P<index>\d+))?")
 _KNOWN = ("auto", "cpu", "cuda", "cuda:0", "cuda:1", "mps")
 """What an error message lists; any index is understood."""
@@ -25,8 +27,13 @@ def check_name(name: str) -> None:
         raise unknown("device", name, _KNOWN)
 
 
-def resolve(name: str) -> torch.device:
+def resolve(name: str, here: Place | None = None) -> torch.device:
     """The device of this name; ``auto`` is the first there is of cuda, mps and cpu.
+
+    Args:
+        name: As the flag has it.
+        here: Who this process is among those of this machine that train together: each has the GPU
+            of its own number.
 
     Raises:
         UserError: The name is unknown, or the device is not there.
@@ -35,9 +42,9 @@ def resolve(name: str) -> torch.device:
 
     check_name(name)
     if name == "auto":
-        return resolve(_best())
+        return resolve(_best(), here)
     if name.startswith("cuda"):
-        return _cuda(name)
+        return _cuda(name if here is None else _own(name, here))
     if name == "mps" and not torch.backends.mps.is_available():
         raise UserError(
             "--device=mps: there is no Apple GPU that torch can use here. "
@@ -52,6 +59,16 @@ def _best() -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _own(name: str, here: Place) -> str:
+    """The name of a process's own GPU."""
+    if name != "cuda":
+        raise UserError(
+            f"--device={name}: each of several processes has a GPU of its own. Use --device=cuda, "
+            "and CUDA_VISIBLE_DEVICES to choose among them."
+        )
+    return f"cuda:{here.local_rank}"
 
 
 def _cuda(name: str) -> torch.device:

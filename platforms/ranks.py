@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -90,7 +90,7 @@ class Group:
                 "on NVIDIA's GPUs (NCCL). Use --device=cpu."
             )
         self.rank, self.size, self.device = place.rank, place.size, device
-        self._distributed = distributed
+        self._distributed, self._engaged = distributed, False
         with _exchange():
             distributed.init_process_group("gloo", timeout=_NO_LIMIT)
         self._data: Any = None  # the same as for what is told
@@ -106,6 +106,31 @@ class Group:
     def leads(self) -> bool:
         """Whether this process is the first."""
         return self.rank == 0
+
+    @contextmanager
+    def engaged(self, message: dict[str, Json]) -> Iterator[None]:
+        """Within it all processes do something together, which the first tells the others to do.
+
+        After an error within nobody knows where the others are: nothing can be told any more.
+        """
+        if self.leads:
+            self.tell(message)
+        self._engaged = True
+        yield
+        self._engaged = False
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Within it, and within ``engaged``, the others wait for what the first tells."""
+        self._engaged = False
+        yield
+        self._engaged = True
+
+    def end(self, message: dict[str, Json]) -> None:
+        """Tell the others that something is over, if they listen and are not gone."""
+        if not self._engaged:
+            with suppress(RankLostError):
+                self.tell(message)
 
     def tell(self, message: dict[str, Json], file: TensorFile | None = None) -> None:
         """Tell the others, by the first alone.
@@ -155,12 +180,17 @@ class Group:
             begin += value.numel()
         torch._foreach_copy_(sums, list(values))
         flat[-1] = asks
-        with _exchange():
-            self._distributed.all_reduce(flat, group=self._data)
+        self.added(flat)
         if self.device.type == "cpu":
             return sums, bool(flat[-1] > 0)
         # Reading it from a GPU would wait for all that is queued there.
         return sums, self._any(asks=asks)
+
+    def added(self, values: Tensor) -> Tensor:
+        """The sum over all processes, in the place of the values."""
+        with _exchange():
+            self._distributed.all_reduce(values, group=self._data)
+        return values
 
     def gathered(self, values: Tensor) -> Tensor:
         """Of every process the same number of values, (n,) each, as (size, n)."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from platforms.base import Platform
+    from platforms.ranks import Group
 
 
 class Reporter(Protocol):
@@ -48,12 +49,19 @@ class Context:
         options: What is recorded of it.
         reporter: Who is told of it.
         stop: Whether it was asked to stop.
+        group: The processes, of which this is the first, that were started to train together.
     """
 
     platform: Platform
     reporter: Reporter
     options: RunOptions = field(default_factory=RunOptions)
     stop: Stop = field(default_factory=Stop)
+    group: Group | None = None
+
+    def heed_others(self) -> None:
+        """Stop too, where another of several processes was asked to."""
+        if self.stop.requested is None:
+            self.stop.requested = "a signal to another of its processes"
 
     def watch(self, iteration: int, loss: Tensor) -> bool:
         """Tell of an update; whether it was asked to stop."""

@@ -6,7 +6,7 @@ evaluate, between two calls of ``advance``.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -18,9 +18,11 @@ from models.build import trainable
 from models.gates import GATE, gate_tensors
 from training.numerics import numerics_of, sum_dtype
 from training.optimizers import fresh_slots
+from training.parallel import ADVANCE, Shared, give, portion_of, received
 from training.schedules import learning_rate
 from training.state import State
 from training.step import Tensors, make_step
+from training.synchronized import synchronize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from datasets.data import Data
+    from platforms.ranks import Group
     from pruning.mask import Mask
     from training.course import Course
     from training.description import TrainDesc
@@ -51,6 +54,7 @@ class Engine:
         device: Where to compute.
         objective: What is minimized; by default the cross entropy.
         course: How the state changes while it trains; by default by updates alone.
+        group: The processes that train it together, each with an engine like this one.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class Engine:
         device: torch.device,
         objective: Objective | None = None,
         course: Course | None = None,
+        group: Group | None = None,
     ) -> None:
         self.recipe, self.device, self.order_seed = recipe, device, order_seed
         self.course = course
@@ -76,7 +81,12 @@ class Engine:
             order_seed=order_seed,
             device=device,
             memory_format=self.numerics.memory_format,
+            portion=portion_of(group),
         )
+        self._group, self._shared = group, None if group is None else Shared(group)
+        self._rank = () if group is None else (group.rank,)
+        if group is not None:
+            synchronize(self.network, group)
         self.iterations_per_epoch = self.loader.iterations_per_epoch
         self.iteration = state.iteration
         self.mask = state.mask
@@ -87,13 +97,18 @@ class Engine:
         self._gates = gate_tensors(state.mask or {})
         self.tensors = self._tensors(state)
         made = (self.network, recipe.training, device, recipe.dataset.batch_size, objective)
-        self._step = make_step(*made)
-        self._observed = self._observer and make_step(*made, self._observer)
+        self._step = make_step(*made, shared=self._shared)
+        self._observed = self._observer and make_step(*made, self._observer, self._shared)
         self._drawn_from = _default_generator(device)
 
     @classmethod
     def on(cls, setting: Setting, state: State) -> Engine:
-        """The engine of a run in its setting, at one of its states."""
+        """The engine of a run in its setting, at one of its states.
+
+        The first of several processes lets the others have the state.
+        """
+        if setting.group is not None and setting.group.leads:
+            give(setting.group, state)
         course = setting.course
         observed = course.observer.gates if course and course.observer else ()
         return cls(
@@ -105,6 +120,7 @@ class Engine:
             device=setting.device,
             objective=setting.objective,
             course=course,
+            group=setting.group,
         )
 
     def state(self) -> State:
@@ -127,12 +143,20 @@ class Engine:
     def advance(self, until: int, watch: Watch | None = None) -> None:
         """Make updates up to iteration ``until``, within the current epoch.
 
-        Returns early behind a change of the course, and when ``watch`` asks for it. No update
-        waits for the device.
+        Returns early behind a change of the course, and when ``watch`` asks for it; of several
+        processes all return behind the same update. No update waits for the device.
+
+        Raises:
+            DismissedError: In place of a change of the course, the first process has ended.
         """
         epoch, first = divmod(self.iteration, self.iterations_per_epoch)
         if until > (epoch + 1) * self.iterations_per_epoch:
             raise ValueError("advance stays within an epoch")
+        told = {"do": ADVANCE, "until": until}
+        with nullcontext() if self._group is None else self._group.engaged(told):
+            self._go_on(epoch, first, until, watch)
+
+    def _go_on(self, epoch: int, first: int, until: int, watch: Watch | None) -> None:
         change = None if self.course is None else self.course.after(self.iteration)
         until = until if change is None else min(until, change)
         rates = self._learning_rates(epoch)
@@ -141,14 +165,16 @@ class Engine:
             for position in range(first, until - epoch * self.iterations_per_epoch):
                 images, labels = next(batches)
                 # Dropout, say. A few microseconds, so no network has to say whether it draws.
-                drawn_from.manual_seed(key(self.order_seed, "network", self.iteration))
+                drawn_from.manual_seed(key(self.order_seed, "network", self.iteration, *self._rank))
                 images = images.to(dtype=self.numerics.dtype)
-                step = self._step_at(self.iteration)
-                self.losses[position] = step(self.tensors, images, labels, rates[position])
+                step, whole = self._step_at(self.iteration), self.loader.size(position)
+                loss = step(self.tensors, images, labels, rates[position], whole)
+                self.losses[position] = loss
                 self.iteration += 1
                 if self.iteration == change:
                     self._change()
-                if watch is not None and watch(self.iteration, self.losses[position]):
+                asks = watch is not None and watch(self.iteration, self.losses[position])
+                if self._all_stop(asks=asks):
                     return
 
     def check_finite(self) -> None:
@@ -172,6 +198,11 @@ class Engine:
                     f"{name} is not finite after iteration {self.iteration} (epoch {epoch})."
                 )
 
+    @property
+    def asked_elsewhere(self) -> bool:
+        """Whether another of several processes was asked to stop, which ended ``advance``."""
+        return self._shared is not None and self._shared.asked and not self._shared.asks
+
     def epoch_loss(self) -> float:
         """The mean training loss over the examples of the epoch that has just ended."""
         losses = self.losses.to(sum_dtype(self.device))
@@ -185,13 +216,34 @@ class Engine:
             return cast("Step", self._observed)
         return self._step
 
+    def _all_stop(self, *, asks: bool) -> bool:
+        """Whether to stop here: of several processes, where the last update found that one asks."""
+        if self._shared is None:
+            return asks
+        self._shared.asks = asks
+        return self._shared.asked
+
     def _change(self) -> None:
         """Do what the course has for this iteration; whoever stops here stops behind it."""
-        self.check_finite()
-        state = cast("Course", self.course).change(self.state())
+        state = self._changed()
         self.mask = state.mask
         self._gates = gate_tensors(state.mask or {})
         self.tensors = self._tensors(state)
+
+    def _changed(self) -> State:
+        """The state behind the change, which the first of several processes makes for all."""
+        if self._group is None:
+            return self._made_change()
+        if not self._group.leads:
+            return received(self._group.hear())
+        with self._group.listening():
+            state = self._made_change()
+            give(self._group, state)
+        return state
+
+    def _made_change(self) -> State:
+        self.check_finite()
+        return cast("Course", self.course).change(self.state())
 
     def _tensors(self, state: State) -> Tensors:
         weights = state.weights if state.mask is None else state.mask.apply(state.weights)

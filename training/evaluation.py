@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch.func import functional_call
@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from datasets.loader import Batch
+    from platforms.ranks import Group
     from training.hparams import TrainingHparams
+
+
+class Measured(NamedTuple):
+    """What was measured, by name, and on how many examples."""
+
+    values: dict[str, float]
+    examples: int
 
 
 class Evaluation:
@@ -58,14 +66,41 @@ class Evaluation:
             of the cross-entropy of logits divided by ``loss_temperature``, as in training, but
             without label smoothing.
         """
+        found = self.measured(weights, batches, top_k)
+        if not found.examples:
+            raise _nothing()
+        return found.values
+
+    def measured(
+        self,
+        weights: Mapping[str, Tensor],
+        batches: Iterable[Batch],
+        top_k: Sequence[int] = (),
+        group: Group | None = None,
+    ) -> Measured:
+        """The same, and on how many examples, which may be none.
+
+        Args:
+            weights: As for ``measure``.
+            batches: As for ``measure``; of several processes, those that are this one's.
+            top_k: As for ``measure``.
+            group: The processes; each learns what all have found.
+        """
 
         def part(logits: Tensor, labels: Tensor) -> Tensor:
             return _measures(logits, labels, self._temperature, top_k)
 
-        sums, examples = self._summed(weights, batches, part)
-        values = (sums / examples).tolist()
         names = ("accuracy", "loss", *(f"top{k}" for k in top_k))
-        return dict(zip(names, values, strict=True))
+        sums, examples = self._summed(weights, batches, part)
+        if group is not None:
+            nothing = torch.zeros(len(names), dtype=sum_dtype(group.device), device=group.device)
+            own = nothing if sums is None else sums
+            *found, counted = group.added(torch.cat([own, own.new_tensor([examples])])).tolist()
+            examples = int(counted)
+        else:
+            found = [] if sums is None else sums.tolist()
+        values = [value / examples for value in found] if examples else []
+        return Measured(dict(zip(names, values, strict=bool(examples))), examples)
 
     def by_class(
         self, weights: Mapping[str, Tensor], batches: Iterable[Batch], classes: int
@@ -84,6 +119,8 @@ class Evaluation:
             return torch.stack([right.sum(0), of_class.sum(0)])
 
         counts, _ = self._summed(weights, batches, part)
+        if counts is None:
+            raise _nothing()
         return [right / total if total else None for right, total in counts.T.tolist()]
 
     def _summed(
@@ -91,7 +128,7 @@ class Evaluation:
         weights: Mapping[str, Tensor],
         batches: Iterable[Batch],
         part: Callable[[Tensor, Tensor], Tensor],
-    ) -> tuple[Tensor, int]:
+    ) -> tuple[Tensor | None, int]:
         """The sum over all batches of what ``part`` makes of logits and labels; the examples."""
         sums: Tensor | None = None
         examples = whole = 0
@@ -105,13 +142,15 @@ class Evaluation:
                 of_batch = part(logits, labels)
                 sums = of_batch if sums is None else sums + of_batch
                 examples += len(labels)
-        if sums is None:
-            raise ValueError("There is nothing to evaluate on.")
         return sums, examples
 
     def _laid_out(self, value: Tensor) -> Tensor:
         layout = self._numerics.memory_format if value.dim() == 4 else torch.contiguous_format
         return value.contiguous(memory_format=layout)
+
+
+def _nothing() -> ValueError:
+    return ValueError("There is nothing to evaluate on.")
 
 
 def _measures(logits: Tensor, labels: Tensor, temperature: float, top_k: Sequence[int]) -> Tensor:

@@ -23,14 +23,12 @@ from foundations.tables import (
 from foundations.tensors import TensorFile, digest
 from training.engine import Engine
 from training.evaluation import Evaluation
+from training.following import measured_on
 from training.saving import from_tensors, save, to_tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
 
-    from torch import Tensor
-
-    from datasets.loader import EvalLoader
     from foundations.claims import Claim
     from foundations.hparams import Json
     from foundations.run_directory import RunDirectory
@@ -103,6 +101,8 @@ class Recording:
             self._arrive()
             while engine.iteration < until:
                 engine.advance(min(until, self._next_halt()), self.context.watch)
+                if engine.asked_elsewhere:
+                    self.context.heed_others()
                 self._arrive()
                 if self.context.stop.requested is not None and engine.iteration < self.setting.end:
                     self._stop()
@@ -204,13 +204,15 @@ class Recording:
             self._evaluation = Evaluation(network, self.setting.recipe.training)
         measures = []
         for split in options.evaluate_on:
-            if (batches := self.setting.evaluation(split)) is not None:
-                found = self._evaluation.measure(
-                    self.engine.weights() | self.engine.gates(),
-                    _until_stopped(batches, self.context),
-                    options.top_k,
-                )
-                measures += [(split, name, value) for name, value in found.items()]
+            found = measured_on(
+                split, self.engine, self._evaluation, options.top_k, self.setting, self.context.stop
+            )
+            if found is not None:
+                measured, whole = found
+                if not whole:
+                    self.context.heed_others()
+                    raise _StopAskedError
+                measures += [(split, name, value) for name, value in measured.values.items()]
         return measures
 
     def _save(self) -> None:
@@ -269,11 +271,3 @@ class Recording:
 
 class _StopAskedError(Exception):
     """It was asked to stop in the middle of an evaluation, which is then made again."""
-
-
-def _until_stopped(batches: EvalLoader, context: Context) -> Iterator[tuple[Tensor, Tensor]]:
-    """The batches, as long as nobody asks to stop."""
-    for batch in batches:
-        if context.stop.requested is not None:
-            raise _StopAskedError
-        yield batch

@@ -62,6 +62,8 @@ def replay(
             epoch_end = (engine.iteration // per_epoch + 1) * per_epoch
             halts = [at for at in (*wanted, *known, last, epoch_end) if at > engine.iteration]
             engine.advance(min(halts), context.watch)
+            if engine.asked_elsewhere:
+                context.heed_others()
             if context.stop.requested is not None:
                 raise InterruptedRunError("Stopped while replaying; nothing was changed.")
     finally:

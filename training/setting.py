@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from datasets.load import load
 from datasets.loader import EvalLoader, scoring_batches
+from datasets.sources import WHOLE, Portion
 from foundations.errors import UserError
 from models.build import architecture, build, initialization_of
 from pruning.gating import with_gates
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from datasets.data import Data, Split
     from datasets.hparams import DatasetHparams
     from platforms.base import Platform
+    from platforms.ranks import Group
     from pruning.criteria import Examples
     from training.course import Course
     from training.description import TrainDesc
@@ -49,6 +51,7 @@ class Setting:
         workers: Processes that decode images.
         objective: What training minimizes; None is the cross entropy.
         course: How its state changes while it trains, besides by updates.
+        group: The processes that train it together; None: this one alone.
     """
 
     recipe: TrainDesc
@@ -58,6 +61,7 @@ class Setting:
     workers: int = 0
     objective: Objective | None = None
     course: Course | None = None
+    group: Group | None = None
 
     @classmethod
     def on(cls, platform: Platform, recipe: TrainDesc, replicate: int) -> Setting:
@@ -155,8 +159,13 @@ class Setting:
         """What criteria score on, drawn by this seed."""
         return ScoringData(self, seed)
 
-    def evaluation(self, split: str) -> EvalLoader | None:
-        """The batches of ``test``, ``validation`` or ``train``; None where there is no such one."""
+    def evaluation(self, split: str, portion: Portion = WHOLE) -> EvalLoader | None:
+        """The batches of ``test``, ``validation`` or ``train``; None where there is no such one.
+
+        Args:
+            split: Its name.
+            portion: Of several processes, that of one.
+        """
         chosen: Split | None = getattr(self.data, split)
         if chosen is None:
             return None
@@ -167,6 +176,7 @@ class Setting:
             batch_size=EVALUATION_BATCH,
             device=self.device,
             memory_format=layout,
+            portion=portion,
         )
 
     def _seed(self, own: int | None) -> int:

@@ -27,13 +27,14 @@ if TYPE_CHECKING:
     from training.course import Observer
     from training.hparams import TrainingHparams
     from training.optimizers import Rate, Slots
+    from training.parallel import Shared
 
     Loss = Callable[[dict[str, Tensor], dict[str, Tensor]], Tensor]
     """From parameters and buffers, which it changes, to the loss."""
     ValueAndGrad = Callable[
         [Loss, dict[str, Tensor], dict[str, Tensor]], tuple[Tensor, list[Tensor]]
     ]
-    Step = Callable[["Tensors", Tensor, Tensor, Rate], Tensor]
+    Step = Callable[["Tensors", Tensor, Tensor, Rate, int], Tensor]
     Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
     """From images (B, C, H, W), logits (B, classes) and labels (B,) to the loss, one number."""
 
@@ -80,6 +81,7 @@ def make_step(
     batch_size: int,
     objective: Objective | None = None,
     observer: Observer | None = None,
+    shared: Shared | None = None,
 ) -> Step:
     """The step of this network under these hyperparameters.
 
@@ -90,17 +92,24 @@ def make_step(
         batch_size: Of whole batches, for which a compiled step has its graph.
         objective: What is minimized; by default the cross entropy.
         observer: Who looks at each update; such a step is not compiled.
+        shared: Who else has a part in each batch; such a step is not compiled either.
 
     Returns:
-        A function of the tensors, images, labels and learning rate (a number, or a
-        tensor of one element where the profile is compiled) that makes one update and returns the
-        loss before it.
+        A function of the tensors, images, labels, learning rate (a number, or a tensor of one
+        element where the profile is compiled) and number of examples in the whole batch, of which
+        a process that shares it may have none, that makes one update and returns the loss before
+        it.
     """
     numerics = numerics_of(hparams.numerics)
     update = OPTIMIZERS[hparams.optimizer_name].update
 
     def step(
-        tensors: Tensors, images: Tensor, labels: Tensor, lr: Rate, differentiate: ValueAndGrad
+        tensors: Tensors,
+        images: Tensor,
+        labels: Tensor,
+        lr: Rate,
+        whole: int,
+        differentiate: ValueAndGrad,
     ) -> Tensor:
         gates = _inputs(observer, tensors, len(images))
 
@@ -108,12 +117,12 @@ def make_step(
             weights = {**tensors.fixed, **variables, **buffers}
             with numerics.arithmetic(device):
                 logits = functional_call(network, weights, (images,))
-            if objective is None:
-                return training_loss(hparams, logits, labels)
-            return objective(images, logits, labels)
+            return _loss(hparams, objective, (images, logits, labels), whole)
 
         loss, slopes = differentiate(loss_of, {**tensors.trained, **gates}, tensors.buffers)
         gradients, of_gates = slopes[: len(tensors.trained)], slopes[len(tensors.trained) :]
+        if shared is not None:
+            loss, gradients = shared.total(loss, gradients)
         with torch.no_grad():
             mask_gradients(tensors, gradients)
             found = dict(zip(tensors.trained, gradients, strict=True))
@@ -121,18 +130,37 @@ def make_step(
                 gradients = clipped(gradients, hparams.clip_gradient_norm)
             update(list(tensors.trained.values()), gradients, tensors.slots, lr, hparams)
             if observer is not None:
+                of_examples = dict(zip(gates, of_gates, strict=True))
+                if shared is not None:
+                    gates = _inputs(observer, tensors, whole)
+                    of_examples = shared.joined(of_examples, whole)
                 parameters = {**tensors.fixed, **tensors.trained}
-                slopes_of = dict(zip(gates, of_gates, strict=True))
-                update_made = Update(parameters, found, gates, slopes_of, len(images))
-                observer.observe(tensors.seen, update_made)
+                observer.observe(tensors.seen, Update(parameters, found, gates, of_examples, whole))
         return loss
 
-    def eager(tensors: Tensors, images: Tensor, labels: Tensor, lr: Rate) -> Tensor:
-        return step(tensors, images, labels, lr, eager_gradient)
+    def eager(tensors: Tensors, images: Tensor, labels: Tensor, lr: Rate, whole: int) -> Tensor:
+        return step(tensors, images, labels, lr, whole, eager_gradient)
 
     if observer is not None or not numerics.compiled:
         return eager
     return _compiled(step, eager, batch_size)
+
+
+def _loss(
+    hparams: TrainingHparams,
+    objective: Objective | None,
+    batch: tuple[Tensor, Tensor, Tensor],
+    whole: int,
+) -> Tensor:
+    """What these images, logits and labels have of the loss of a batch of ``whole`` examples."""
+    images, logits, labels = batch
+    if not len(images):
+        return logits.sum()  # of nothing: it has no part in the batch, but in what is exchanged
+    if objective is None:
+        loss = training_loss(hparams, logits, labels)
+    else:
+        loss = objective(images, logits, labels)
+    return loss if len(images) == whole else loss * (len(images) / whole)
 
 
 def _inputs(observer: Observer | None, tensors: Tensors, examples: int) -> dict[str, Tensor]:
@@ -201,13 +229,13 @@ def _compiled(step: Callable[..., Tensor], eager: Step, batch_size: int) -> Step
     size decides, not the order of calls: a run resumed there takes the same path.
     """
 
-    def traced(tensors: Tensors, images: Tensor, labels: Tensor, lr: Rate) -> Tensor:
-        return step(tensors, images, labels, lr, traced_gradient)
+    def traced(tensors: Tensors, images: Tensor, labels: Tensor, lr: Rate, whole: int) -> Tensor:
+        return step(tensors, images, labels, lr, whole, traced_gradient)
 
     compiled = compiled_apart(traced)
 
-    def call(tensors: Tensors, images: Tensor, labels: Tensor, lr: Rate) -> Tensor:
+    def call(tensors: Tensors, images: Tensor, labels: Tensor, lr: Rate, whole: int) -> Tensor:
         run = compiled if len(images) == batch_size else eager
-        return run(tensors, images, labels, lr)
+        return run(tensors, images, labels, lr, whole)
 
     return call

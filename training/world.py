@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from platforms.ranks import place
-
 WORLD = "_world_"
 """What stands between the profile and the number of processes: ``float32_world_2``."""
 
@@ -18,9 +16,3 @@ def world_of(numerics: str) -> int:
 def profile_of(numerics: str) -> str:
     """The arithmetic of each process: ``float32`` for ``float32_world_2``."""
     return numerics.partition(WORLD)[0]
-
-
-def rank() -> int:
-    """Which of the processes that train together this one is; 0, the first, where it is alone."""
-    here = place()
-    return 0 if here is None else here.rank
