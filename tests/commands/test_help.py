@@ -22,6 +22,7 @@ from commands.hparams import CommandFlags, PluginFlags
 from commands.import_ import ImportFlags
 from commands.import_openlth import OpenLthFlags
 from commands.lottery import LevelFlags
+from commands.paper import PaperFlags
 from commands.report import ReportFlags
 from platforms import PLATFORMS
 from training.description import TrainDesc
@@ -53,6 +54,7 @@ HELPS = [
     (("iterative",), LOTTERY | {"--rounds", "--finetune", "--finetune_lr"}),
     (("import",), COMMON | flag_names(TrainDesc) | flag_names(ImportFlags)),
     (("export",), {*flag_names(ExportFlags), "--root"}),
+    (("paper", "lottery"), {*flag_names(PaperFlags), "--root", "--workers"}),
     (("diff",), {*flag_names(DiffFlags), "--root"}),
     (("clean",), {*flag_names(CleanFlags), "--root"}),
     (("import-openlth",), {*flag_names(OpenLthFlags), "--root", "--data_root"}),
