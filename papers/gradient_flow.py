@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from branches.base import recipe_of
 from branches.describing import branch, describe
-from papers.grids import stand_in, tabulated
+from papers.grids import below, stand_in, tabulated
 from papers.measures import ACCURACY
 from papers.paper import Baseline, Cell, Curve, Figure, Measure, Paper, Point, Scale, Study
 
@@ -177,7 +177,10 @@ def measures(network: Network, dataset: str, scale: Scale) -> Study:
     cells.append((UNPRUNED, _rounds(0), Cell(grid.dense, ACCURACY)))
     table = tabulated(what, "measure", cells, map(_rounds, (0, *grid.rounds)))
     return Study(
-        table, (_by_rounds(grid, what), _training(grid, what)), grid.replicates, notes=(NOTE,)
+        table,
+        (_by_rounds(grid, what), _training(grid, what)),
+        grid.replicates,
+        notes=(NOTE, *below(scale)),
     )
 
 
@@ -195,7 +198,7 @@ def rounding(dataset: str, scale: Scale) -> Study:
             cells += [(row, "test accuracy", Cell(run, ACCURACY))]
     title = f"Magnitude, {100 * FRACTION:g} % of the filters asked for in {rounds} rounds"
     table = tabulated(title, "counts in each round", cells)
-    return Study(table, (), replicates, notes=(ROUNDING_NOTE,))
+    return Study(table, (), replicates, notes=(ROUNDING_NOTE, *below(scale)))
 
 
 def filters_left(run: Run) -> float | None:

@@ -7,14 +7,12 @@ pruning, to which it is compared, comes before training, each layer alike.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from branches.describing import branch, describe
-from branches.lineages import iterative
-from branches.lottery_rewind import LotteryRewind
-from papers.grids import stand_in, tabulated
+from branches.describing import branch
+from papers.granularity_tasks import RANDOM_AT, Task, dbsn, resnet20
+from papers.grids import below, tabulated
 from papers.measures import ACCURACY
 from papers.paper import (
     Baseline,
@@ -31,37 +29,11 @@ from papers.paper import (
 from papers.rates import Allowed, BestAtRateOf, RateOf
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable
 
-    from foundations.description import Description
     from papers.paper import Table
-    from training.description import TrainDesc
-
-    Settings = dict[str, Any]
-
-KEPT = (0.5, 0.25, 0.125, 0.0625, 0.03125)
-"""The fractions that are kept. The paper's are not known here; its code's example is .125."""
-
-ROUNDS = 5
-"""As in that example."""
-
-REPLICATES = (1, 2, 3)
-"""How many the paper has is not known here."""
-
-CRITERIA = {
-    "magnitude": "magnitude",
-    "snip": "gate_saliency",
-    "stat": "activation_statistics",
-}
-"""By their names in the code; of kernels, channels and nodes, magnitude is the mean."""
-
-FULL_LAYERS = ("fc", "blocks.3.shortcut", "blocks.6.shortcut")
-"""Of ResNet-20, what the code never prunes: the output layer, and shortcuts that have weights."""
 
 ABSTRACT = "abstract, doi:10.1162/neco_a_01717"
-RANDOM_AT = 0.85
-"""The accuracy of random pruning for whose rates the abstract says how accurate criteria are."""
-BEST_THERE = {"weights": 0.90, "kernels": 0.865, "channels": 0.855}
 
 LOSSES = (0.005, 0.01, 0.02)
 """Accuracy that may be lost."""
@@ -69,132 +41,11 @@ LOSSES = (0.005, 0.01, 0.02)
 UNPRUNED = "unpruned"
 NOTE = (
     "Kept are fractions of all units that may be cut. Criteria prune after training, in rounds "
-    "that go back to the initialization, all layers together; random pruning is at initialization, "
-    "each layer alike. Which fractions and how many replicates the paper has is not known here: "
-    "these are the code's example, 12.5 % in 5 rounds, and its neighbours."
+    "that go back to the initialization, all layers together where nothing else is said; random "
+    "pruning is at initialization, each layer alike. Which fractions and how many replicates the "
+    "paper has is not known here: these are the code's example, 12.5 % in 5 rounds, and its "
+    "neighbours."
 )
-
-
-@dataclass(frozen=True)
-class Task:
-    """A network on a data set.
-
-    Args:
-        title: What it is.
-        dense: Its training.
-        granularities: By the paper's names, the hyperparameters of each.
-        allocations: By the names of ``--prune_by_layer``, what it is here.
-        kept: The fractions that are kept, falling.
-        rounds: Of iterative pruning.
-        other_rounds: To compare with, at ``compared_at``.
-        compared_at: One of ``kept``.
-        scoring: How many examples are scored on, where not as in the code.
-        replicates: Repetitions.
-        published: How accurate the best criterion is where random pruning is at ``RANDOM_AT``.
-    """
-
-    title: str
-    dense: TrainDesc
-    granularities: Mapping[str, Settings]
-    allocations: Mapping[str, str]
-    kept: tuple[float, ...] = KEPT
-    rounds: int = ROUNDS
-    other_rounds: tuple[int, ...] = (1, 2)
-    compared_at: float = 0.125
-    scoring: Settings = field(default_factory=dict)
-    replicates: tuple[int, ...] = REPLICATES
-    published: Mapping[str, float] = field(default_factory=dict)
-
-    def criteria(self, granularity: str) -> tuple[str, ...]:
-        """Those that there are for units of a granularity: weights have no activations."""
-        return tuple(CRITERIA)[: 2 if granularity in {"weights", "kernels"} else 3]
-
-    def random(self, granularity: str, kept: float) -> Description:
-        """Pruned at random at initialization, each layer alike."""
-        chosen = {**self.granularities[granularity], "allocation": "uniform"}
-        return branch(self.dense, "oneshot", strategy="random", prune_fraction=1 - kept, **chosen)
-
-    def pruned(
-        self,
-        granularity: str,
-        criterion: str,
-        kept: float,
-        rounds: int,
-        allocation: str = "global",
-    ) -> Description:
-        """Pruned in rounds of training, cutting and going back; in none, at initialization."""
-        settings: Settings = {
-            **self.granularities[granularity],
-            "strategy": CRITERIA[criterion],
-            "prune_fraction": 1 - kept,
-            "allocation": allocation,
-            **(self.scoring if criterion != "magnitude" else {}),
-        }
-        if not rounds:
-            return branch(self.dense, "oneshot", **settings)
-        return iterative(self.dense, LotteryRewind(**settings), rounds)[-1]
-
-    def curve(self, granularity: str, criterion: str) -> tuple[Description, ...]:
-        """The runs of a criterion, or of random pruning, at each fraction."""
-        return tuple(
-            self.random(granularity, kept)
-            if criterion == "random"
-            else self.pruned(granularity, criterion, kept, self.rounds)
-            for kept in self.kept
-        )
-
-    def methods(self) -> Iterator[tuple[str, str]]:
-        """Every granularity with random pruning and each of its criteria."""
-        for granularity in self.granularities:
-            for criterion in ("random", *self.criteria(granularity)):
-                yield granularity, criterion
-
-
-def dbsn(scale: Scale) -> Task:
-    """The network of five hidden layers on MNIST."""
-    chosen = {name: {"granularity": name} for name in ("weights", "nodes")}
-    layers = {"none": "global", "all": "uniform"}
-    if scale is Scale.FULL:
-        return Task("DBSN on MNIST", describe("mnist_dbsn"), chosen, layers)
-    dense = stand_in("mnist_dbsn", "mnist_dbsn_40_20", training_steps="30it", lr=0.002)
-    return _smoke(Task("A small DBSN on digits", dense, chosen, layers))
-
-
-def resnet20(scale: Scale, *, dataset: str = "cifar10") -> Task:
-    """ResNet-20 on CIFAR-10 or CIFAR-100."""
-    full = scale is Scale.FULL
-    ignored = FULL_LAYERS if full else ("fc", "blocks.1.shortcut", "blocks.2.shortcut")
-    chosen: dict[str, Settings] = {
-        **{
-            name: {"granularity": name, "layers_to_ignore": ignored}
-            for name in ("weights", "kernels")
-        },
-        "channels": {"granularity": "gates"},
-    }
-    layers = {"none": "global", "by_res_type": "stages", "all": "uniform"}
-    if full:
-        other: Settings = {"dataset_name": dataset, "normalize": dataset}
-        other = {} if dataset == "cifar10" else other
-        title = f"ResNet-20 on {dataset.upper().replace('CIFAR', 'CIFAR-')}"
-        published = {} if other else BEST_THERE
-        dense = describe("granularity_resnet_20", **other)
-        return Task(title, dense, chosen, layers, published=published)
-    times = {"training_steps": "30it", "warmup_steps": "20it", "milestone_steps": "20it,25it"}
-    dense = stand_in("granularity_resnet_8", "cifar_resnet_8_4", **times)
-    return _smoke(Task("A small ResNet on digits", dense, chosen, layers, published=BEST_THERE))
-
-
-def _smoke(task: Task) -> Task:
-    """With fewer fractions, rounds and examples, once."""
-    return replace(
-        task,
-        kept=(0.5, 0.25),
-        rounds=1,
-        other_rounds=(2,),
-        compared_at=0.25,
-        scoring={"score_examples": 64},
-        replicates=(1,),
-    )
 
 
 def accuracies(make: Callable[[Scale], Task], scale: Scale) -> Study:
@@ -208,7 +59,7 @@ def accuracies(make: Callable[[Scale], Task], scale: Scale) -> Study:
     cells.append((UNPRUNED, percent(1), Cell(task.dense, ACCURACY)))
     heads = (percent(kept) for kept in (1, *task.kept))
     table = tabulated(f"{task.title}, by what is kept of all units", "pruning", cells, heads)
-    return _study(task, table, _figure(task))
+    return _study(scale, task, table, _figure(task))
 
 
 def allowed(make: Callable[[Scale], Task], scale: Scale) -> Study:
@@ -222,7 +73,7 @@ def allowed(make: Callable[[Scale], Task], scale: Scale) -> Study:
             row, column = f"{granularity}, {criterion}", f"{100 * loss:g} points lost"
             cells.append((row, column, Cell(task.dense, measure, also=runs)))
     title = f"{task.title}, the fewest units with which no more accuracy is lost"
-    return _study(task, tabulated(title, "pruning", cells))
+    return _study(scale, task, tabulated(title, "pruning", cells))
 
 
 def where_random_is(make: Callable[[Scale], Task], scale: Scale) -> Study:
@@ -245,6 +96,7 @@ def where_random_is(make: Callable[[Scale], Task], scale: Scale) -> Study:
         ]
     title = f"{task.title}, where random pruning leaves {100 * RANDOM_AT:.1f} % accuracy"
     return _study(
+        scale,
         task,
         tabulated(title, "granularity", cells),
         notes=("Between the measured fractions, accuracy is a line over their logarithm.",),
@@ -266,7 +118,7 @@ def rounds(make: Callable[[Scale], Task], scale: Scale) -> Study:
         for number in numbers
     ]
     title = f"{task.title}, {percent(task.compared_at)} kept, by rounds"
-    return _study(task, tabulated(title, "pruning", cells))
+    return _study(scale, task, tabulated(title, "pruning", cells))
 
 
 def by_layer(make: Callable[[Scale], Task], scale: Scale) -> Study:
@@ -282,7 +134,9 @@ def by_layer(make: Callable[[Scale], Task], scale: Scale) -> Study:
         for name, allocation in task.allocations.items()
         for kept in task.kept
     ]
-    return _study(task, tabulated(f"{task.title}, magnitude, pruned by layer", "by layer", cells))
+    return _study(
+        scale, task, tabulated(f"{task.title}, magnitude, pruned by layer", "by layer", cells)
+    )
 
 
 def controls(make: Callable[[Scale], Task], scale: Scale) -> Study:
@@ -298,7 +152,9 @@ def controls(make: Callable[[Scale], Task], scale: Scale) -> Study:
             }
             row = f"{granularity}, {percent(kept)} kept"
             cells += [(row, name, Cell(each, ACCURACY)) for name, each in variants.items()]
-    return _study(task, tabulated(f"{task.title}, magnitude and its controls", "pruning", cells))
+    return _study(
+        scale, task, tabulated(f"{task.title}, magnitude and its controls", "pruning", cells)
+    )
 
 
 def percent(fraction: float) -> str:
@@ -330,8 +186,10 @@ def _figure(task: Task) -> Figure:
     )
 
 
-def _study(task: Task, table: Table, *figures: Figure, notes: tuple[str, ...] = ()) -> Study:
-    return Study(table, figures, task.replicates, notes=(*notes, NOTE))
+def _study(
+    scale: Scale, task: Task, table: Table, *figures: Figure, notes: tuple[str, ...] = ()
+) -> Study:
+    return Study(table, figures, task.replicates, notes=(*notes, NOTE, *below(scale)))
 
 
 _TASKS: dict[str, Callable[[Scale], Task]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from branches.describing import describe
-from papers.paper import Table
+from papers.paper import Scale, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,3 +44,10 @@ def stand_in(preset: str, network: str, **hyperparameters: Any) -> TrainDesc:  #
     """
     small = {"model_name": network, "dataset_name": "digits", "normalize": "own"}
     return describe(preset, **small | hyperparameters)
+
+
+def below(scale: Scale) -> tuple[str, ...]:
+    """What tables of small networks say of published numbers beside them."""
+    if scale is Scale.FULL:
+        return ()
+    return ("Small networks stand in here: published numbers are those of what they stand for.",)

@@ -9,15 +9,16 @@ become, trained anew, and with that of networks that were smaller from the begin
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from branches.base import recipe_of
 from branches.describing import branch, describe
-from papers.grids import stand_in, tabulated
+from papers.grids import below, stand_in, tabulated
 from papers.paper import Cell, Curve, Figure, Measure, Paper, Point, Scale, Study
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from branches.opened import Run
     from foundations.description import Description
@@ -106,7 +107,7 @@ class Experiment:
 def wide_resnet(scale: Scale) -> Experiment:
     """WRN-40-2."""
     if scale is Scale.SMOKE:
-        return _smoke("cifar_wide_resnet_40_2", "cifar_wide_resnet_10_0.5", _TINY_WIDE)
+        return _smoke("WRN-40-2", "cifar_wide_resnet_40_2", "cifar_wide_resnet_10_0.5", _TINY_WIDE)
     name = "cifar_wide_resnet"
     return Experiment(
         title="WRN-40-2 on CIFAR-10",
@@ -124,7 +125,9 @@ def wide_resnet(scale: Scale) -> Experiment:
 def densenet(scale: Scale) -> Experiment:
     """DenseNet-BC-100, of growth 12."""
     if scale is Scale.SMOKE:
-        return _smoke("cifar_densenet_bc_100_12", "cifar_densenet_bc_10_6", _TINY_DENSE)
+        return _smoke(
+            "DenseNet-BC-100", "cifar_densenet_bc_100_12", "cifar_densenet_bc_10_6", _TINY_DENSE
+        )
     name = "cifar_densenet_bc"
     cutting: Settings = {
         "prune_iterations": 2600,
@@ -154,11 +157,13 @@ _TINY_DENSE = {
 }
 
 
-def _smoke(preset: str, network: str, reduced: Mapping[str, Mapping[str, str]]) -> Experiment:
+def _smoke(
+    stands_for: str, preset: str, network: str, reduced: Mapping[str, Mapping[str, str]]
+) -> Experiment:
     """The same of a small network on digits."""
     times: Settings = {"training_steps": "4ep", "milestone_steps": "2ep", "batch_size": 64}
     return Experiment(
-        title=f"{network} on digits",
+        title=f"{network} in place of {stands_for}, on digits",
         dense=stand_in(preset, network, **times),
         cutting={"prune_iterations": 10, "prune_lr": 8e-4},
         cuts=(5, 10),
@@ -183,8 +188,9 @@ WEIGHTS = Measure("weights", weights, factor=1e-6, digits=3, unit="M")
 ERROR = Measure("test error", test_error, factor=100, digits=2, unit="%")
 
 
-def errors(experiment: Experiment) -> Study:
+def errors(make: Callable[[Scale], Experiment], scale: Scale) -> Study:
     """Error and size on the way down, trained anew, and of what was smaller from the beginning."""
+    experiment = make(scale)
     cells = [*_row("unpruned", experiment.dense, {SCRATCH: experiment.dense})]
     for criterion in CRITERIA:
         for cuts in experiment.cuts:
@@ -201,7 +207,7 @@ def errors(experiment: Experiment) -> Study:
         cells,
         ("weights", TUNED, SCRATCH),
     )
-    return Study(table, (_figure(experiment),), experiment.replicates, notes=(NOTE,))
+    return Study(table, (_figure(experiment),), experiment.replicates, notes=(NOTE, *below(scale)))
 
 
 def _row(
@@ -249,7 +255,7 @@ PAPER = Paper(
     title="Pruning neural networks: is it time to nip it in the bud?",
     citation="Crowley, Turner, Storkey and O'Boyle, arXiv:1810.04622.",
     studies={
-        "wide_resnet": lambda scale: errors(wide_resnet(scale)),
-        "densenet": lambda scale: errors(densenet(scale)),
+        "wide_resnet": partial(errors, wide_resnet),
+        "densenet": partial(errors, densenet),
     },
 )

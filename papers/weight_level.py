@@ -16,7 +16,7 @@ from branches.base import recipe_of
 from branches.describing import branch, describe
 from branches.lineages import iterative_finetuned
 from branches.lottery_rewind import LotteryRewind
-from papers.grids import stand_in, tabulated
+from papers.grids import below, stand_in, tabulated
 from papers.measures import ACCURACY, WEIGHTS_LEFT, percentage
 from papers.paper import Baseline, Cell, Curve, Figure, Paper, Point, Published, Scale, Study
 from papers.weight_level_networks import (
@@ -149,7 +149,12 @@ def baselines(scale: Scale) -> Study:
             replicates = experiment.replicates
             cell = Cell(experiment.dense, ACCURACY, network.baseline.get(dataset))
             cells.append((experiment.title, dataset, cell))
-    return Study(tabulated("Unpruned networks", "network", cells), (), replicates, notes=(NOTE,))
+    return Study(
+        tabulated("Unpruned networks", "network", cells),
+        (),
+        replicates,
+        notes=(NOTE, *below(scale)),
+    )
 
 
 def percents(dataset: str, scale: Scale) -> Study:
@@ -164,7 +169,10 @@ def percents(dataset: str, scale: Scale) -> Study:
     title = f"Weights of convolutions cut once, on {dataset}"
     figures = tuple(map(_figure, experiments))
     return Study(
-        tabulated(title, "network, cut", cells), figures, experiments[0].replicates, notes=(NOTE,)
+        tabulated(title, "network, cut", cells),
+        figures,
+        experiments[0].replicates,
+        notes=(NOTE, *below(scale)),
     )
 
 
@@ -178,7 +186,12 @@ def snapshots(dataset: str, scale: Scale) -> Study:
             cells.append((experiment.title, way, Cell(run, ACCURACY, value)))
         cells.append((experiment.title, "weights left", Cell(runs[DISTILLED], WEIGHTS_LEFT)))
     title = f"Cut step by step, on {dataset}"
-    return Study(tabulated(title, "network", cells), (), replicates, notes=(NOTE, SNAPSHOT_NOTE))
+    return Study(
+        tabulated(title, "network", cells),
+        (),
+        replicates,
+        notes=(NOTE, SNAPSHOT_NOTE, *below(scale)),
+    )
 
 
 def imagenet(scale: Scale) -> Study:
@@ -194,7 +207,7 @@ def imagenet(scale: Scale) -> Study:
                     number = Published(round(value / 100, 6), where=IMAGENET)
                     cells.append((row, measure.name, Cell(ways[way], measure, number)))
     table = tabulated("Weights of convolutions cut once, on ImageNet", "network, cut", cells)
-    return Study(table, (), (1,), RunOptions(top_k=(5,)), (IMAGENET_NOTE,))
+    return Study(table, (), (1,), RunOptions(top_k=(5,)), (IMAGENET_NOTE, *below(scale)))
 
 
 def _on_imagenet(title: str, preset: str, layers: tuple[str, ...], scale: Scale) -> Experiment:
