@@ -31,6 +31,7 @@ from foundations.steps import Step
 from platforms import threads
 from pruning.alarms import alarms
 from training.imported import ImportDesc
+from training.sinks import followed, require
 from training.world import world_of
 
 if TYPE_CHECKING:
@@ -68,10 +69,11 @@ def complete(job: Job, context: Context, *, whole: bool = True) -> RunDirectory:
         Its directory, complete, with every state that the options ask for.
 
     Raises:
-        UserError: The description cannot be carried out as it stands.
+        UserError: The description cannot be carried out as it stands; or a sink is not installed.
         RunFailedError: Its loss or weights are not finite.
         InterruptedRunError: It was asked to stop; the same call continues.
     """
+    require(context.options.sinks)
     return _ensure(job, context, context.options.weight_save_steps, whole=whole)
 
 
@@ -353,7 +355,8 @@ class _Work:
             return  # the states that are missing lie behind: they are replayed
         self.claim.check()
         self.directory.remove_fact(Fact.FAILED)
-        recording.train(until)
+        with followed(self.directory, self.context.options.sinks, self.context.reporter.warn):
+            recording.train(until)
         if recording.engine.iteration == self.setting.end:
             if self.setting.course is not None:
                 self.claim.check()

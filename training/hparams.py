@@ -14,6 +14,7 @@ from foundations.hparams import (
 )
 from foundations.steps import Step
 from training import OPTIMIZERS, SCHEDULES
+from training.sinks import SINKS
 from training.world import WORLD, profile_of, world_of
 
 if TYPE_CHECKING:
@@ -197,8 +198,14 @@ class RunOptions(Hparams):
     top_k: tuple[int, ...] = ()
     """Also measure the top-k accuracy, for each of these k: 3,5."""
 
+    sinks: tuple[str, ...] = ()
+    """Also pass on what is measured to other tools, which the run never waits for: tensorboard,
+    wandb (offline). Their files are in the folders of these names in the run's directory."""
+
     def check(self) -> None:
-        """Refuse unknown splits, and k below 1."""
+        """Refuse unknown splits and sinks, and k below 1."""
+        for sink in self.sinks:
+            _known("sink", sink, SINKS)
         for split in self.evaluate_on:
             _known("split", split, SPLITS)
         self.require(all(k >= 1 for k in self.top_k), "top_k", "each k must be at least 1")
