@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from foundations.run_directory import RunDirectory
 
+    _Key = tuple[str, int]
+    """A run's name and replicate."""
+
 HEADS = ("run", "replicate", "state", "test accuracy", "weights kept", "description")
 
 
@@ -61,21 +64,25 @@ def _row(run: RunDirectory, indent: str = "") -> tuple[str, ...]:
 
 def _tree(runs: Sequence[RunDirectory]) -> Iterator[tuple[str, ...]]:
     """The rows with branches below their parents, each a little further in."""
-    parents = {(run.name, run.replicate): _parent(run) for run in runs}
-    names = set(parents)
+    names = {_key(run) for run in runs}
+    children: dict[_Key | None, list[RunDirectory]] = {}
+    for run in runs:
+        above = _parent(run)
+        children.setdefault(above if above in names else None, []).append(run)
 
-    def below(parent: tuple[str, int] | None, depth: int) -> Iterator[tuple[str, ...]]:
-        for run in runs:
-            above = parents[run.name, run.replicate]
-            place = above if above in names else None
-            if place == parent:
-                yield _row(run, "  " * depth)
-                yield from below((run.name, run.replicate), depth + 1)
+    def below(parent: _Key | None, depth: int) -> Iterator[tuple[str, ...]]:
+        for run in children.get(parent, ()):
+            yield _row(run, "  " * depth)
+            yield from below(_key(run), depth + 1)
 
     return below(None, 0)
 
 
-def _parent(run: RunDirectory) -> tuple[str, int] | None:
+def _key(run: RunDirectory) -> _Key:
+    return run.name, run.replicate
+
+
+def _parent(run: RunDirectory) -> _Key | None:
     try:
         above = run.description(KINDS).runs()
     except OpenPruneError:

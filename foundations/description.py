@@ -11,7 +11,7 @@ import hashlib
 import json
 from abc import abstractmethod
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from dataclasses_json import config
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from foundations.registry import Registry
+
+_REMEMBERED = 4096
+"""So many descriptions and groups that were read are kept: reading one takes a millisecond."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +145,7 @@ def run_refs_field() -> tuple[RunRef, ...]:
 
 
 def decode(data: Json, kinds: Registry[Any]) -> Description:
-    """The description that ``to_json_dict`` wrote.
+    """The description that ``to_json_dict`` wrote; of equal JSON, the same one.
 
     Args:
         data: The JSON.
@@ -152,6 +155,13 @@ def decode(data: Json, kinds: Registry[Any]) -> Description:
         DamageError: It is no description, or has fields that this version does not know.
         UserError: A kind, or a value, that is not allowed.
     """
+    return _decoded(json.dumps(data), kinds)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _decoded(text: str, kinds: Registry[Any]) -> Description:
+    """The description: of a thousand runs, most have a parent, a network and data in common."""
+    data = json.loads(text)
     if not isinstance(data, dict) or not isinstance(data.get("kind"), str):
         raise DamageError("This is no description of a run: it has no 'kind'.")
     kind = kinds[data["kind"]]
@@ -162,11 +172,11 @@ def decode(data: Json, kinds: Registry[Any]) -> Description:
         branch = {name: _decode_ref(value, kinds) for name, value in branch.items()}
         return BranchDesc(
             parent=decode(parts.get("parent"), kinds),
-            branch=_from_dict(kind, branch, data["kind"]),
+            branch=_group(kind, branch, data["kind"]),
         )
     _refuse_unknown(parts, kind, data["kind"])
     fields = {field.name: _part_type(kind, field.name) for field in dataclasses.fields(kind)}
-    made = {name: _from_dict(fields[name], part, name) for name, part in parts.items()}
+    made = {name: _group(fields[name], part, name) for name, part in parts.items()}
     return cast("Description", kind(**made))
 
 
@@ -223,6 +233,20 @@ def _decode_ref(value: Json, kinds: Registry[Any]) -> Json:
 
 def _part_type(kind: type[Description], name: str) -> type[Hparams]:
     return cast("type[Hparams]", field_types(kind)[name])
+
+
+def _group(kind: type[Hparams], data: Json, where: str) -> Any:  # noqa: ANN401 - of that kind
+    """A group of hyperparameters; of equal JSON, the same one."""
+    try:
+        text = json.dumps(data)
+    except TypeError:  # it names other runs
+        return _from_dict(kind, data, where)
+    return _remembered_group(kind, text, where)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _remembered_group(kind: type[Hparams], text: str, where: str) -> Any:  # noqa: ANN401 - as above
+    return _from_dict(kind, json.loads(text), where)
 
 
 def _from_dict(kind: type[Hparams], data: Json, where: str) -> Any:  # noqa: ANN401 - of that kind

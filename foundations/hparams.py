@@ -74,11 +74,9 @@ class Hparams(DataClassJsonMixin):
 
     def canonical(self) -> dict[str, Json]:
         """What is hashed: required fields, and those that differ from their defaults."""
-        found: dict[str, Json] = {}
-        for field in hashed_fields(type(self)):
-            value = canonical(getattr(self, field.name))
-            if field.default is MISSING or value != canonical(field.default):
-                found[field.name] = value
+        defaults = _defaults(type(self))
+        values = {name: canonical(getattr(self, name)) for name in defaults}
+        found = {name: value for name, value in values.items() if value != defaults[name]}
         versions = self.hashed_versions()
         return found | ({"versions": versions} if versions else {})
 
@@ -160,6 +158,15 @@ def hashed_fields(kind: type[Hparams]) -> Iterator[dataclasses.Field[Any]]:
     for field in sorted(dataclasses.fields(kind), key=lambda field: field.name):
         if field.metadata.get("hashed", True):
             yield field
+
+
+@cache
+def _defaults(kind: type[Hparams]) -> dict[str, Json]:
+    """What a hashed field has unless it is given, in canonical form; MISSING where it must be."""
+    return {
+        field.name: MISSING if field.default is MISSING else canonical(field.default)
+        for field in hashed_fields(kind)
+    }
 
 
 @cache
