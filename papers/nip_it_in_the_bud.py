@@ -179,13 +179,13 @@ def weights(run: Run) -> float | None:
     return None if counts is None else float(counts.get("weights_effective", counts["total"]))
 
 
-def test_error(run: Run) -> float | None:
+def error_of(run: Run) -> float | None:
     """What test accuracy lacks of 1."""
     return None if run.accuracy is None else 1 - run.accuracy
 
 
 WEIGHTS = Measure("weights", weights, factor=1e-6, digits=3, unit="M")
-ERROR = Measure("test error", test_error, factor=100, digits=2, unit="%")
+ERROR = Measure("test error", error_of, factor=100, digits=2, unit="%")
 
 
 def errors(make: Callable[[Scale], Experiment], scale: Scale) -> Study:

@@ -80,8 +80,8 @@ def test_data_sets_share_no_run_and_tables_of_one_do() -> None:
         (
             RESNET.pruned("weights", "magnitude", 0.125, 5),
             (
-                "iterative --default_hparams=granularity_resnet_20 --rounds=5 --pruning_fraction=0.875 "
-                f"--pruning_layers_to_ignore={IGNORED}"
+                "iterative --default_hparams=granularity_resnet_20 --rounds=5 "
+                f"--pruning_fraction=0.875 --pruning_layers_to_ignore={IGNORED}"
             ),
         ),
         (
@@ -94,8 +94,9 @@ def test_data_sets_share_no_run_and_tables_of_one_do() -> None:
         (
             RESNET.pruned("kernels", "snip", 0.5, 0),
             (
-                "branch train oneshot --default_hparams=granularity_resnet_20 --granularity=kernels "
-                f"--strategy=gate_saliency --prune_fraction=0.5 --layers_to_ignore={IGNORED}"
+                "branch train oneshot --default_hparams=granularity_resnet_20 "
+                "--granularity=kernels --strategy=gate_saliency --prune_fraction=0.5 "
+                f"--layers_to_ignore={IGNORED}"
             ),
         ),
         (

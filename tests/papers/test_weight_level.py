@@ -1,0 +1,160 @@
+"""Weight level: its runs, to their number and their flags, and what is published."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from branches.base import branch_of, lineage
+from branches.distill import Distill
+from foundations.description import BranchDesc
+from papers.paper import Scale
+from papers.weight_level import PAPER, Experiment
+from papers.weight_level_networks import PRERESNET_110, RESNET_56, VGG_16
+from tests.papers.commanded import name_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from foundations.description import Description
+
+VGG = Experiment.of(VGG_16, "cifar10", Scale.FULL)
+END = "--prune_step=160ep --state_step=160ep --start_step=160ep"
+CYCLE = (
+    "--finetune_lr_schedule=one_cycle --finetune_lr=0.1 --finetune_one_cycle_div_factor=10 "
+    "--finetune_one_cycle_warmup_fraction=0.1 --finetune_one_cycle_final_div_factor=100"
+)
+
+
+def test_every_table_has_the_cells_and_runs_of_its_grid() -> None:
+    """Five ways of four percentages of four networks, and lines for the unpruned ones."""
+    found = {}
+    for name, make in PAPER.studies.items():
+        study = make(Scale.FULL)
+        found[name] = len(study.table.cells), len(study.runs), len(study.replicates)
+    once, steps = (4 * 4 * 5, 4 * 4 * 5 + 4, 5), (4 * (3 + 1), 4 * 3, 5)
+    assert found == {
+        "baselines": (10, 10, 5),
+        "cifar10": once,
+        "cifar100": once,
+        "snapshots_cifar10": steps,
+        "snapshots_cifar100": steps,
+        "imagenet": (2 * 2 * 3 * 2, 2 * 2 * 3, 1),
+    }
+
+
+def test_networks_and_cuts_are_those_of_the_readmes_commands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of VGG-16 neither linear layer is pruned."""
+    other = Experiment.of(PRERESNET_110, "cifar10", Scale.FULL)
+    hundred = Experiment.of(RESNET_56, "cifar100", Scale.FULL)
+    for run, command in (
+        (VGG.dense, "train --default_hparams=cifar_vgg_16_hidden"),
+        (
+            hundred.dense,
+            "train --default_hparams=cifar_resnet_56_a --dataset_name=cifar100",
+        ),
+        (
+            VGG.cut(0.3),
+            f"branch BASELINE oneshot --prune_fraction=0.3 {END} --layers_to_ignore=hidden,fc",
+        ),
+        (
+            other.cut(0.3),
+            (
+                "branch train oneshot --default_hparams=cifar_preresnet_110 --prune_fraction=0.3 "
+                f"{END} --layers_to_ignore=fc"
+            ),
+        ),
+    ):
+        assert name_of(command, tmp_path, capsys, BASELINE=VGG.dense) == run.name
+
+
+@pytest.mark.parametrize(
+    ("way", "command"),
+    [
+        ("fine-tuned", "finetune"),
+        ("one-cycle", f"finetune {CYCLE}"),
+        ("distilled", "distill --teachers=BASELINE --distill_temperature=5"),
+        ("scratch E", "scratch"),
+        ("scratch B", "scratch --budget=flops"),
+    ],
+)
+def test_ways_are_those_of_the_readmes_commands(
+    way: str, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of what is left of VGG-16 after a cut of 30 %."""
+    runs: dict[str, Description] = {"CUT": VGG.cut(0.3), "BASELINE": VGG.dense}
+    found = name_of(f"branch CUT {command}", tmp_path, capsys, **runs)
+    assert found == VGG.ways(0.3)[way].name
+
+
+def test_steps_are_those_of_the_readmes_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """VGG-16 in five, fine-tuned after each."""
+    command = (
+        "iterative --default_hparams=cifar_vgg_16_hidden --pruning_schedule=explicit "
+        "--pruning_fractions=.2,.4,.6,.8,.95 --pruning_fraction=.95 --finetune "
+        "--pruning_layers_to_ignore=hidden,fc"
+    )
+    assert name_of(command, tmp_path, capsys) == VGG.snapshots()["fine-tuned"].name
+
+
+def test_the_unpruned_network_and_every_snapshot_teach_the_last_cut() -> None:
+    """Six of them: the snapshots are those with one cycle; the student is their last cut."""
+    runs = VGG.snapshots()
+    distilled, last = runs["distilled"], runs["one-cycle"]
+    assert isinstance(distilled, BranchDesc)
+    assert isinstance(last, BranchDesc)
+    branch = branch_of(distilled)
+    assert isinstance(branch, Distill)
+    line = lineage(last)
+    assert [teacher.description for teacher in branch.teachers] == line[::2]
+    assert len(branch.teachers) == 6
+    assert distilled.parent == last.parent
+
+
+def test_published_accuracies_stand_where_they_are_said_to() -> None:
+    """A few of each source, with their deviations."""
+    studies = {name: make(Scale.FULL).table.cells for name, make in PAPER.studies.items()}
+    expected = {
+        ("baselines", "ResNet-110", "cifar100"): (0.7235, None, "baselines"),
+        ("baselines", "WRN-16-8", "cifar10"): (0.9562, None, "Le et al."),
+        ("snapshots_cifar10", "ResNet-56", "fine-tuned"): (0.9269, 0.0002, "Le et al."),
+        ("snapshots_cifar100", "VGG-16", "distilled"): (0.7391, 0.0009, "Le et al."),
+        ("snapshots_cifar100", "WRN-16-8", "one-cycle"): (0.7882, 0.0011, "Le et al."),
+        ("imagenet", "VGG-16, 60 %, scratch B", "test accuracy"): (0.7342, None, "Liu et al."),
+        ("imagenet", "ResNet-50, 30 %, fine-tuned", "test top5"): (0.9288, None, "Liu et al."),
+    }
+    for (study, row, column), (value, deviation, where) in expected.items():
+        number = studies[study][row, column].published
+        assert number is not None
+        assert (number.value, number.deviation) == (value, deviation)
+        assert where in number.where
+
+
+def test_imagenet_is_fine_tuned_for_ten_epochs() -> None:
+    """And measured to the fifth guess."""
+    study = PAPER.studies["imagenet"](Scale.FULL)
+    run = study.table.cells["ResNet-50, 30 %, fine-tuned", "test accuracy"].run
+    assert isinstance(run, BranchDesc)
+    assert str(vars(run.branch)["finetune_training_steps"]) == "10ep"
+    assert study.options.top_k == (5,)
+
+
+def test_the_numbers_that_are_published_are_as_many_as_there_are() -> None:
+    """Four baselines on two data sets, three ways of four networks on each, and ImageNet's."""
+    counts = {
+        name: sum(cell.published is not None for cell in make(Scale.FULL).table.cells.values())
+        for name, make in PAPER.studies.items()
+    }
+    assert counts == {
+        "baselines": 8,
+        "cifar10": 0,
+        "cifar100": 0,
+        "snapshots_cifar10": 12,
+        "snapshots_cifar100": 12,
+        "imagenet": 24,
+    }
