@@ -11,7 +11,7 @@ from commands.hparams import CommandFlags
 from commands.parsing import platform_flags
 from commands.work import Work, carry_out
 from foundations.errors import RunFailedError, UserError, unknown
-from foundations.files import write_atomically, write_text
+from foundations.files import write_atomically
 from foundations.hparams import Hparams
 from papers import PAPERS
 from papers.notes import notes
@@ -141,37 +141,29 @@ def _failure(work: Work, *, again: bool) -> RunFailedError | None:
 
 
 def _show(found: Paper, study: Study, asked: PaperFlags, work: Work) -> None:
-    """Print the table, and write it and the figures."""
+    """Write the table and the figures, then print it, and where they are."""
     replicates = numbers(work.command.replicates or "")
     root, data_root = work.platform.results_root(), work.platform.datasets_root()
     results = Results(root, data_root, replicates)
     below = notes(found, study, results)
     filled = Filled(study.table, results.table(study), len(replicates), below)
-    print(markdown(filled))  # noqa: T201 - the command's output
     name = f"{found.name}_{asked.table}"
     default = root / "papers" / f"{name}_{asked.scale}"
     folder = default if asked.output is None else Path(asked.output).expanduser()
-    for path in _written(folder, filled, study, results, name, asked.format):
-        print(path)  # noqa: T201 - the command's output
+    files = [*_files(filled, study, results, name, asked.format)]
+    for file, data in files:
+        write_atomically(folder / file, data)
+    print(markdown(filled))  # noqa: T201 - the command's output
+    print(*(folder / file for file, _ in files), sep="\n")  # noqa: T201 - the command's output
 
 
-def _written(
-    folder: Path,
-    filled: Filled,
-    study: Study,
-    results: Results,
-    name: str,
-    formats: tuple[str, ...],
-) -> Iterator[Path]:
-    """Write the files; where there is nothing to draw with, say so, and write the tables alone."""
+def _files(
+    filled: Filled, study: Study, results: Results, name: str, formats: tuple[str, ...]
+) -> Iterator[tuple[str, bytes]]:
+    """Names and contents; where there is nothing to draw with, say so, and give tables alone."""
     for file, text in tables(filled, f"tab:{name}", formats).items():
-        write_text(folder / file, text)
-        yield folder / file
+        yield file, text.encode()
     try:
-        drawn = pictures(study.figures, results, formats)
+        yield from pictures(study.figures, results, formats).items()
     except UserError as error:
         print(f"No figures: {error}")  # noqa: T201 - the command's output
-        return
-    for file, data in drawn.items():
-        write_atomically(folder / file, data)
-        yield folder / file

@@ -173,6 +173,6 @@ def _legend(axes: Axes, canvas: Canvas) -> None:
             handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=9
         )
     else:
-        axes.text(
-            0.5, 0.5, "no runs yet", transform=axes.transAxes, ha="center", color="0.5", fontsize=12
-        )
+        middle: dict[str, Any] = {"transform": axes.transAxes, "ha": "center", "color": "0.5"}
+        axes.text(0.5, 0.5, "nothing measured yet", **middle)
+        axes.tick_params(labelbottom=False, labelleft=False)

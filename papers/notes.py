@@ -40,9 +40,11 @@ def _lacking(study: Study, results: Results) -> Iterator[str]:
     counts = Counter(reason.partition(":")[0] for reason in lacking.values())
     said = ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
     every = len(study.runs) * len(results.replicates)
-    yield f"{len(lacking)} of {every} runs are not done ({said}); what stands on them is a dash."
-    yield from (_explained(job, why) for job, why in lacking.items() if ":" in why)
+    yield f"{len(lacking)} of {every} runs are not done ({said}): a dash, or fewer replicates."
+    reasons = [_explained(job, why) for job, why in lacking.items() if ":" in why]
+    if reasons:
+        yield "\n".join(reasons)
 
 
 def _explained(job: Job, why: str) -> str:
-    return f"{job.description.name}/replicate_{job.replicate} {' '.join(why.split())}"
+    return f"- {job.description.name}/replicate_{job.replicate} {' '.join(why.split())}"

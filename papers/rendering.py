@@ -100,6 +100,7 @@ def latex(filled: Filled, label: str) -> str:
         label: By which references find it.
     """
     heads, *rows = ([_escaped(cell) for cell in line] for line in _grid(filled))
+    small = [line for note in filled.notes for line in note.splitlines()]
     lines = [
         "% \\usepackage{booktabs}",
         "\\begin{table}",
@@ -113,7 +114,7 @@ def latex(filled: Filled, label: str) -> str:
         *(f"    {' & '.join(row)} \\\\" for row in rows),
         "    \\bottomrule",
         "  \\end{tabular}",
-        *(f"  \\par\\smallskip\\footnotesize {_escaped(note)}" for note in filled.notes),
+        *(f"  \\par\\smallskip\\footnotesize {_escaped(line)}" for line in small),
         "\\end{table}",
     ]
     return "\n".join(lines) + "\n"

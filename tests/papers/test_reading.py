@@ -117,8 +117,8 @@ def test_what_is_not_done_is_counted_and_failures_are_named(root: Path) -> None:
     lines = notes(PAPER, study(cells), results(root))
     assert lines == (
         "No published number of this table is at hand. Paper: Nobody, 2020.",
-        "3 of 6 runs are not done (1 failed, 2 missing); what stands on them is a dash.",
-        f"{PRUNED.name}/replicate_2 failed: Its loss is not finite.",
+        "3 of 6 runs are not done (1 failed, 2 missing): a dash, or fewer replicates.",
+        f"- {PRUNED.name}/replicate_2 failed: Its loss is not finite.",
     )
 
 
@@ -131,7 +131,7 @@ def test_a_damaged_run_is_named_and_counts_for_nothing(root: Path) -> None:
     source, lacking, damage = notes(PAPER, study(cells), found)
     assert source == "Published: Nobody, 2020. (Table 1)"
     assert lacking.startswith("1 of 3 runs are not done (1 damaged)")
-    assert damage.startswith(f"{DENSE.name}/replicate_3 damaged: {path}")
+    assert damage.startswith(f"- {DENSE.name}/replicate_3 damaged: {path}")
 
 
 def test_a_cell_outside_of_the_table_is_a_mistake() -> None:
