@@ -48,8 +48,9 @@ class Entry:
     """Why it failed, or cannot be read."""
     differs: str
     """Its own hyperparameters that are not at their defaults."""
-    own: dict[str, Json]
-    """The hyperparameters that are not those of ``Report.shared``; None for one it has not."""
+    own: dict[str, Json] | None
+    """The hyperparameters that are not those of ``Report.shared``, None for one that it has not;
+    None where they cannot be read."""
     needs: list[tuple[str, int]]
     """The runs that it began from, the parent first: names and replicates."""
     metrics: dict[str, Json]
@@ -151,7 +152,7 @@ def _entry(
         progress=one.progress,
         problem=one.problem,
         differs=one.differs,
-        own={name: found.get(name) for name in shared if found.get(name) != shared[name]},
+        own=_own(found, shared) if found else None,
         needs=one.needs,
         metrics=one.metrics,
         kept=one.row.get("kept"),
@@ -161,6 +162,10 @@ def _entry(
         layers_kept=one.layers_kept,
         curves={name: _curve(thinned(curve, points), epochs) for name, curve in one.curves.items()},
     )
+
+
+def _own(found: Mapping[str, Json], shared: Mapping[str, Json]) -> dict[str, Json]:
+    return {name: found.get(name) for name in shared if found.get(name) != shared[name]}
 
 
 def _curve(points: Points, epochs: _Pool) -> tuple[int, list[Json]]:

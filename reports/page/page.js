@@ -60,10 +60,11 @@ function showChoices() {
 
 function listen() {
   const on = (event, show, ...ids) => ids.forEach((id) => at(id).addEventListener(event, show));
-  on("input", showFiltered, "words", "state", "kind");
-  on("input", showTradeoff, "group", "across", "outcome");
-  on("input", showCurves, "measure_0", "measure_1", "log");
-  on("input", showDifferences, "left", "right");
+  on("input", showFiltered, "words");
+  on("change", showFiltered, "state", "kind");
+  on("change", showTradeoff, "group", "across", "outcome");
+  on("change", showCurves, "measure_0", "measure_1", "log");
+  on("change", showDifferences, "left", "right");
   on("click", () => pick(chosen.shown), "pick_shown");
   on("click", () => pick([]), "pick_none");
   addEventListener("hashchange", openFromAddress);

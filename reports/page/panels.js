@@ -136,13 +136,20 @@ const bar = (density) =>
 
 /* Two runs. */
 
+const from = (run) => run.needs.map(([name, replicate]) => `${name}/replicate_${replicate}`).join(", ") || "its initialization";
+
+/* The hyperparameters in which two runs differ. */
+function hyperparameters(left, right) {
+  const unknown = [left, right].filter((run) => !run.own);
+  if (unknown.length) return html("p", { class: "empty" }, `Those of ${unknown[0].key} cannot be read.`);
+  const value = (run, name) => (name in run.hyperparameters ? written(run.hyperparameters[name]) : "-");
+  const lines = Object.keys(report.shared).map((name) => [name, value(left, name), value(right, name)]);
+  const differ = [...lines, ["from", from(left), from(right)]].filter(([, a, b]) => a !== b);
+  return differ.length ? compared(["", "A", "B"], differ) : html("p", { class: "empty" }, "None differ.");
+}
+
 function showDifferences() {
   const [left, right] = [byKey.get(at("left").value), byKey.get(at("right").value)];
-  const names = Object.keys(report.shared).filter((name) => left.hyperparameters[name] !== right.hyperparameters[name]);
-  const value = (run, name) => (name in run.hyperparameters ? written(run.hyperparameters[name]) : "-");
-  const from = (run) => run.needs.map(([name, replicate]) => `${name}/replicate_${replicate}`).join(", ") || "its initialization";
-  const lines = names.map((name) => [name, value(left, name), value(right, name)]);
-  if (from(left) !== from(right)) lines.push(["from", from(left), from(right)]);
   const measures = [...new Set([...Object.keys(left.metrics), ...Object.keys(right.metrics)])];
   const results = [
     ["state", stateText(left), stateText(right), ""],
@@ -151,10 +158,8 @@ function showDifferences() {
     ["time", ...side(left.seconds, right.seconds, duration)],
   ];
   at("differences").replaceChildren(
-    html("h3", {}, "Hyperparameters"),
-    lines.length ? compared(["", "A", "B"], lines) : html("p", { class: "empty" }, "None differ."),
-    html("h3", {}, "Results"),
-    compared(["", "A", "B", "B - A"], results),
+    html("h3", {}, "Hyperparameters"), hyperparameters(left, right),
+    html("h3", {}, "Results"), compared(["", "A", "B", "B - A"], results),
   );
 }
 

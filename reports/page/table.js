@@ -10,7 +10,7 @@ const chosen = { sort: { column: 0, down: false }, picked: new Set(), current: r
 /* A run with what it shares with others filled in. */
 function withAll(run) {
   const hyperparameters = Object.fromEntries(
-    Object.entries({ ...report.shared, ...run.own }).filter(([, value]) => value !== null),
+    Object.entries(run.own ? { ...report.shared, ...run.own } : {}).filter(([, value]) => value !== null),
   );
   return {
     ...run,
