@@ -61,7 +61,8 @@ def as_text(rows: Sequence[Row]) -> str:
 
 def headline(rows: Sequence[Row]) -> str:
     """How many runs stand where: ``12 runs: 9 done, 1 running, 2 waiting``."""
-    return f"{len(rows):,} {'run' if len(rows) == 1 else 'runs'}: {counts(counted(rows))}"
+    many = f"{len(rows):,} {'run' if len(rows) == 1 else 'runs'}"
+    return f"{many}: {counts(counted(rows))}" if rows else many
 
 
 def sections(rows: Sequence[Row]) -> list[Section]:

@@ -20,7 +20,7 @@ from foundations.description import BranchDesc
 from foundations.errors import UserError
 from foundations.hparams import Hparams
 from foundations.plugins import AbsentPluginError
-from foundations.run_directory import Fact
+from foundations.run_directory import LOG, Fact
 from reports.words import in_words, written
 from training.provenance import damage, training_seconds
 
@@ -61,8 +61,7 @@ def show_run(arguments: Sequence[str]) -> None:
 
 def _lines(run: RunDirectory, *, whole: bool) -> Iterator[str]:
     yield f"{run.name} replicate {run.replicate}: {run.state.value} {progress(run)}".rstrip()
-    if (failure := run.fact(Fact.FAILED)) is not None:
-        yield f"failed: {failure['reason']}"
+    yield from _trouble(run)
     yield f"time: {duration(training_seconds(run))}"
     if (error := damage(run)) is not None:
         yield error
@@ -71,6 +70,17 @@ def _lines(run: RunDirectory, *, whole: bool) -> Iterator[str]:
     yield from described
     yield from ("", "sparsity", *_sparsity(run))
     yield from ("", f"files in {run.path}", *_files(run))
+
+
+def _trouble(run: RunDirectory) -> Iterator[str]:
+    """Why it failed, and where what it said is kept; why it cannot learn, or not to its end."""
+    if (failure := run.fact(Fact.FAILED)) is not None:
+        yield f"failed: {failure['reason']}"
+        if (run.path / LOG).exists():
+            yield f"what it said: {run.path / LOG}"
+    stops = ((run.start() or {}).get("facts") or {}).get("stops")
+    if stops is not None:
+        yield str(stops)
 
 
 def _described(run: RunDirectory, *, whole: bool) -> list[str]:

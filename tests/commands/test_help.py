@@ -24,6 +24,7 @@ from commands.import_openlth import OpenLthFlags
 from commands.lottery import LevelFlags
 from commands.paper import PaperFlags
 from commands.report import ReportFlags
+from commands.status import StatusFlags
 from platforms import PLATFORMS
 from training.description import TrainDesc
 from training.hparams import RunOptions
@@ -55,6 +56,7 @@ HELPS = [
     (("import",), COMMON | flag_names(TrainDesc) | flag_names(ImportFlags)),
     (("export",), {*flag_names(ExportFlags), "--root"}),
     (("paper", "lottery"), {*flag_names(PaperFlags), "--root", "--workers"}),
+    (("status",), {*flag_names(StatusFlags), "--root"}),
     (("diff",), {*flag_names(DiffFlags), "--root"}),
     (("clean",), {*flag_names(CleanFlags), "--root"}),
     (("import-openlth",), {*flag_names(OpenLthFlags), "--root", "--data_root"}),

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
-import subprocess
-import sys
-import termios
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
-import open_prune
 from commands.progress import Bar, Lines, Pace, Silent, reporter
+from tests.commands.terminal import on_a_terminal, read
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
 
     from tests.commands.conftest import Cli
 
-PROJECT = Path(open_prune.__file__).parent
 LONG = ["train", "--default_hparams=digits_lenet_8", "--training_steps=9999ep", "--threads=1"]
 MEASURED = {"train loss": 0.25, "test accuracy": 0.5, "test top5": 0.75}
 
@@ -79,50 +75,15 @@ def test_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
-def _on_a_terminal(words: list[str]) -> tuple[subprocess.Popen[bytes], int]:
-    """The command on a terminal that it controls, and that terminal's other end."""
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, 80))
-    code = (
-        "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
-        "os.execv(sys.executable, [sys.executable, 'open_prune.py', *sys.argv[1:]])"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *words],
-        cwd=PROJECT,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-        env=os.environ | {"TERM": "xterm"},
-    )
-    os.close(theirs)
-    return process, ours
-
-
-def _read(terminal: int, until: str = "") -> str:
-    """What is shown, until it matches, or to the end."""
-    shown = ""
-    while not (until and re.search(until, shown)):
-        try:
-            part = os.read(terminal, 4096)
-        except OSError:  # how a terminal ends on Linux
-            break
-        if not part:
-            break
-        shown += re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", part.decode(errors="replace"))
-    return shown
-
-
 def test_a_bar_on_a_terminal_and_control_c(cli: Cli, root: Path) -> None:
     """All fits into 80 columns; Ctrl-C saves, says how to continue, and gives its exit code."""
-    process, terminal = _on_a_terminal(LONG)
+    process, terminal = on_a_terminal(LONG)
     try:
         bar = r"epoch \d+/9999  loss \d\.\d{4}  test \d+\.\d\d %  [\d,]+ images/s  \d.* left "
-        shown = _read(terminal, bar)
+        shown = read(terminal, bar)
         assert re.search(bar, shown)
         os.write(terminal, b"\x03")
-        rest = _read(terminal)
+        rest = read(terminal)
         assert process.wait(timeout=60) == 75
     finally:
         process.kill()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -101,7 +102,30 @@ def test_show_of_best_and_last(cli: Cli, done: Path) -> None:
     assert "last test accuracy 50.00 % after epoch 2\n" in shown
 
 
-@pytest.mark.parametrize("words", [("ls",), ("show", "one"), ("data",)], ids=" ".join)
+def test_show_of_a_run_that_failed(cli: Cli, done: Path) -> None:
+    """Why, and where to look for more, if there is more."""
+    run = done / DENSE / "replicate_1"
+    (run / "done.json").unlink()
+    (run / "failed.json").write_text('{"reason": "The loss is nan."}')
+    lines = cli("show", "train").out.splitlines()
+    assert lines[1] == "failed: The loss is nan."
+    assert lines[2].startswith("time: ")
+    (run / "log.txt").touch()
+    lines = cli("show", "train").out.splitlines()
+    assert lines[1:3] == ["failed: The loss is nan.", f"what it said: {run / 'log.txt'}"]
+
+
+def test_show_of_a_run_that_stops_pruning(cli: Cli, done: Path) -> None:
+    """What was said when it began is told for ever."""
+    run = done / DENSE / "replicate_1"
+    (run / "done.json").unlink()
+    start = json.loads((run / "start.json").read_text())
+    start["facts"]["stops"] = "Nothing is left to cut after 2 of 5 rounds."
+    (run / "start.json").write_text(json.dumps(start))
+    assert "\nNothing is left to cut after 2 of 5 rounds.\n" in cli("show", "train").out
+
+
+@pytest.mark.parametrize("words", [("ls",), ("show", "one"), ("status",), ("data",)], ids=" ".join)
 def test_reading_changes_nothing(cli: Cli, done: Path, words: tuple[str, ...]) -> None:
     """No file of a run is touched by looking at it."""
     before = {path: path.stat().st_mtime_ns for path in done.rglob("*")}
