@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import sys
+import time
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from commands.progress import Lines, Silent
+from commands.progress import Bar, Lines
 from commands.results import end_metric
+from commands.screen import Screen
 from commands.text import percent
 from foundations import plugins
 from foundations.errors import InterruptedRunError, OpenPruneError, RunFailedError
@@ -17,6 +19,7 @@ from platforms.stop import graceful_stop
 from sweeps import schedule
 from sweeps.goals import goals
 from sweeps.standing import Unobserved
+from sweeps.survey import survey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,6 +31,10 @@ if TYPE_CHECKING:
     from sweeps.standing import Failure, Observer, Standing
     from training.context import Context, Reporter
     from training.hparams import RunOptions
+
+_REDRAWN_S = 1.0
+_SHARE = 20.0
+"""How much longer it is not drawn than drawing takes: the cores are for training."""
 
 
 def flags_of(options: RunOptions) -> list[str]:
@@ -48,9 +55,8 @@ def by_crew(jobs: Sequence[Job], crew: Crew, context: Context, *, again: bool) -
     store = context.store
     wanted = goals(jobs, context.options.weight_save_steps, store)
     context.platform.writable_root()
-    with graceful_stop() as stop:
+    with graceful_stop() as stop, _observer(context.reporter, wanted, store) as observer:
         try:
-            observer = _observer(context.reporter, len(wanted), store)
             return schedule.carry_out(
                 wanted, crew, store, again=again, stop=stop, observer=observer
             )
@@ -102,13 +108,43 @@ def _runs(which: Sequence[object]) -> str:
     return f"{len(which)} run is" if len(which) == 1 else f"{len(which)} runs are"
 
 
-def _observer(reporter: Reporter, count: int, store: Store) -> Observer:
-    """A line a run."""
+@contextmanager
+def _observer(reporter: Reporter, wanted: Sequence[Goal], store: Store) -> Iterator[Observer]:
+    """Who looks on: a screen on a terminal, elsewhere a line a run; nobody with --quiet."""
     if isinstance(reporter, Lines):
-        return Told(reporter, count, store)
-    if isinstance(reporter, Silent):
-        return Unobserved()
-    return Told(Lines(sys.stdout), count, store)
+        yield Told(reporter, len(wanted), store)
+    elif isinstance(reporter, Bar):
+        with Screen() as screen:
+            shown = Shown(screen, wanted, store)
+            yield shown
+            shown.draw()
+    else:
+        yield Unobserved()
+
+
+class Shown(Unobserved):
+    """Draws where all runs stand, about once a second.
+
+    Args:
+        screen: Where.
+        wanted: The runs of the sweep.
+        store: Where they are.
+    """
+
+    def __init__(self, screen: Screen, wanted: Sequence[Goal], store: Store) -> None:
+        self._screen, self._wanted, self._store = screen, wanted, store
+        self._next = 0.0
+
+    def look(self, standing: Standing) -> None:  # noqa: ARG002 - the directories tell more
+        """Draw, if that is due: not more often than the cores can well spare."""
+        if (now := time.monotonic()) < self._next:
+            return
+        self.draw()
+        self._next = time.monotonic() + max(_REDRAWN_S, _SHARE * (time.monotonic() - now))
+
+    def draw(self) -> None:
+        """Look at the runs and draw."""
+        self._screen.show(survey(self._wanted, self._store))
 
 
 class Told(Unobserved):
