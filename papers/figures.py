@@ -26,6 +26,9 @@ _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
 _DASHES = ("-", "--", ":", "-.")
 _SIZE = (6.4, 4.2)
 _DPI = 150
+_WIDE = 5.0
+"""A logarithmic axis from a number to so many times it has ticks at 1, 2, 5, 10, 20, ..."""
+
 _METADATA: dict[str, dict[str, Any]] = {
     "pdf": {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None},
     "png": {"Software": None},
@@ -153,11 +156,13 @@ def _level(axes: Axes, line: Baseline, figure: Figure, results: Results) -> None
 
 def _scale(axes: Axes, figure: Figure) -> None:
     """The axis of places, with numbers as people write them: 20, not 2 x 10^1."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
     if figure.log_x:
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        low, high = axes.get_xlim()
+        decades, steps = LogLocator(subs=(1.0, 2.0, 5.0)), MaxNLocator(8, steps=[1, 2, 5, 10])
+        axes.xaxis.set_major_locator(decades if high / low > _WIDE else steps)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
         axes.xaxis.set_minor_locator(NullLocator())
     if figure.falling_x:
