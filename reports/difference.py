@@ -125,18 +125,25 @@ def _changes(left: RunDirectory, right: RunDirectory) -> Iterator[Change]:
     lines = [lineage(run.description(KINDS)) for run in (left, right)]
     told: set[tuple[str, Pair]] = set()
     for number in range(max(map(len, lines))):
-        pair = [_flat(line[number]) if number < len(line) else {} for line in lines]
+        at = [line[number] if number < len(line) else None for line in lines]
+        alike = len({None if each is None else each.kind for each in at}) == 1
+        pair = [{} if each is None else _flat(each, whole=alike) for each in at]
         for name, values in _different(*pair).items():
             told.add((name, values))
             yield Change(f"branch {number}" if number else "first run", name, values)
     recipes = (recipe_in(run, line[-1]) for run, line in zip((left, right), lines, strict=True))
-    for name, values in _different(*map(_flat, recipes)).items():
+    for name, values in _different(*(_flat(recipe, whole=True) for recipe in recipes)).items():
         if (name, values) not in told:
             yield Change("trained by", name, values)
 
 
-def _flat(description: Description) -> dict[str, Json]:
-    """The kind of a run, and what its own groups of hyperparameters say, as flags are given."""
+def _flat(description: Description, *, whole: bool) -> dict[str, Json]:
+    """The kind of a run, and what its own groups of hyperparameters say, as flags are given.
+
+    Args:
+        description: The run.
+        whole: Whether what is at its default is said too.
+    """
     groups = {
         name: value
         for name, value in vars(description).items()
@@ -144,16 +151,17 @@ def _flat(description: Description) -> dict[str, Json]:
     }
     found: dict[str, Json] = {"kind": description.kind}
     for name, group in groups.items():
-        found |= dict(_values(group, f"{name}."))
+        found |= dict(_values(group, f"{name}.", whole=whole))
     return found
 
 
-def _values(group: Hparams, prefix: str) -> Iterator[tuple[str, str]]:
+def _values(group: Hparams, prefix: str, *, whole: bool) -> Iterator[tuple[str, str]]:
+    chosen = group.canonical()
     for field in hashed_fields(type(group)):
         value = getattr(group, field.name)
         if isinstance(value, Hparams):
-            yield from _values(value, f"{prefix}{field.name}.")
-        else:
+            yield from _values(value, f"{prefix}{field.name}.", whole=whole)
+        elif whole or field.name in chosen:
             yield f"{prefix}{field.name}", written(value)
     for what, version in group.hashed_versions().items():
         yield f"{prefix}version of {what}", str(version)
