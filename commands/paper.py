@@ -117,7 +117,7 @@ def _study(found: Paper, asked: PaperFlags) -> Study:
         UserError: It is not said which, or there is none.
     """
     if asked.table is None:
-        raise UserError(f"Which table of {found.name}? --table={' or '.join(found.studies)}.")
+        raise UserError(f"Which --table of {found.name}? Known: {', '.join(found.studies)}.")
     if asked.table not in found.studies:
         raise unknown(f"table of {found.name}", asked.table, found.studies)
     return found.studies[asked.table](Scale(asked.scale))

@@ -66,7 +66,7 @@ def test_papers_and_their_tables_are_listed(cli: Cli) -> None:
     [
         (("lotery", "--table=mnist"), "There is no paper 'lotery'. Did you mean 'lottery'?"),
         (("lottery", "--table=minst"), "no table of lottery 'minst'. Did you mean 'mnist'?"),
-        (("lottery",), "Which table of lottery? --table=mnist or resnet20 or vgg16."),
+        (("lottery",), "Which --table of lottery? Known: mnist, resnet20, vgg16."),
         (("--table=mnist",), "Which paper? Known: "),
         (("lottery", "--scale=smoky"), "There is no scale 'smoky'. Did you mean 'smoke'?"),
         (("lottery", "--format=ltex"), "There is no format 'ltex'. Did you mean 'latex'?"),
