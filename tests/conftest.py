@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-LONGEST = ("test_equivalents", "test_readme")
+LONGEST = ("test_equivalents", "test_readme", "test_slurm")
 """Modules whose tests take a minute or more, one after another."""
 
 # A shell ignores SIGINT for its background jobs, and nohup SIGHUP; every process that a test starts

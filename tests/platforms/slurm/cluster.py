@@ -52,8 +52,8 @@ PreemptMode=REQUEUE
 ReturnToService=2
 SlurmdTimeout=10
 KillWait=30
-NodeName=node1 NodeAddr=127.0.0.1 NodeHostname=localhost Port={ports[1]} CPUs=2 RealMemory=500
-NodeName=node2 NodeAddr=127.0.0.1 NodeHostname=localhost Port={ports[2]} CPUs=2 RealMemory=500
+NodeName=node1 NodeAddr=127.0.0.1 NodeHostname=localhost Port={ports[1]} CPUs=2 Weight=1 Feature=one
+NodeName=node2 NodeAddr=127.0.0.1 NodeHostname=localhost Port={ports[2]} CPUs=2 Weight=2 Feature=two
 PartitionName=low Nodes=ALL Default=YES PriorityTier=1 PreemptMode=REQUEUE
 PartitionName=high Nodes=ALL PriorityTier=10 PreemptMode=OFF
 """
@@ -168,9 +168,9 @@ class Cluster:
         while ours := [process for process in self._ours() if process.pid != os.getpid()]:
             for process in [*map(_minder, ours), *ours]:
                 _kill(process)
-            for daemon in self._daemons.values():
-                daemon.wait()
             time.sleep(0.1)
+        for daemon in self._daemons.values():
+            daemon.wait()
         shutil.rmtree(self.folder)
 
 
