@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from branches import KINDS
+from commands.chosen import chosen
 from commands.flags import parse
 from commands.parsing import platform_flags
 from foundations.errors import UserError, unknown
 from foundations.hparams import Hparams
 from foundations.run_directory import RunState
-from foundations.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,9 +59,9 @@ def export(arguments: Sequence[str]) -> None:
     words = list(takewhile(lambda word: not word.startswith("-"), arguments))
     flags = parse(
         "open_prune.py export [RUN ...]",
-        "Write runs to a file: all there are, or those that are named. RUN is the beginning of the "
-        "names of some, or NAME/replicate_1. The columns are those of open_prune.frame() and "
-        "open_prune.metrics_frame().",
+        "Write runs to a file: all there are, or those that are named. RUN is the beginning of "
+        "names, or NAME/replicate_1; FILE.py is a sweep: its runs, and those that they came from. "
+        "The columns are those of open_prune.frame() and open_prune.metrics_frame().",
         {"export": ExportFlags, "platform": platform_flags(arguments)},
         arguments[len(words) :],
     )
@@ -70,15 +70,14 @@ def export(arguments: Sequence[str]) -> None:
         raise UserError("Where to? Write --output=FILE.csv or --output=FILE.parquet.")
     from branches.opened import Run
     from reports.export import WHAT, writer_for
-    from reports.selection import selected
 
     path = Path(asked.output).expanduser()
     write = writer_for(path)
-    chosen = [run for run in selected(Store(platform.results_root()), words) if _is(run, asked)]
-    table = WHAT[asked.what](Run(run, platform.datasets_root()) for run in chosen)
+    runs = [run for run in chosen(words, platform) if _is(run, asked)]
+    table = WHAT[asked.what](Run(run, platform.datasets_root()) for run in runs)
     write(table, path)
     print(  # noqa: T201 - the command's output
-        f"{path}: {len(table.rows):,} rows and {len(table.columns)} columns of {len(chosen):,} runs"
+        f"{path}: {len(table.rows):,} rows and {len(table.columns)} columns of {len(runs):,} runs"
     )
 
 

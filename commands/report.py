@@ -10,23 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from branches.opened import Run
+from commands.chosen import chosen
 from commands.flags import parse
 from commands.parsing import platform_flags
-from commands.sweep import rooted
 from foundations.errors import UserError
 from foundations.files import write_text
 from foundations.hparams import Hparams
-from foundations.store import Store
 from reports.gather import gather
-from reports.selection import of_jobs, selected
 from reports.writing import page
-from sweeps.grid import jobs_in, unique
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from foundations.run_directory import RunDirectory
-    from platforms.base import Platform
 
 ABOUT = """Write one HTML page of runs: a table, curves, accuracy against sparsity, layers, lineage.
 
@@ -60,7 +54,7 @@ def report(arguments: Sequence[str]) -> None:
         raise UserError(f"output={place} is not allowed: it is a folder; name a file in it.")
     platform = flags["platform"]
     root, data_root = platform.results_root(), platform.datasets_root()
-    runs = [Run(directory, data_root) for directory in _chosen(words, platform)]
+    runs = [Run(directory, data_root) for directory in chosen(words, platform)]
     written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     text = page(gather(runs, root=str(root), written=written))
     write_text(place, text)
@@ -68,15 +62,3 @@ def report(arguments: Sequence[str]) -> None:
     print(f"{place}: {many}, {len(text.encode()):,} bytes")  # noqa: T201 - the command's output
     if flags["report"].open:
         webbrowser.open(place.as_uri())
-
-
-def _chosen(words: Sequence[str], platform: Platform) -> list[RunDirectory]:
-    """The runs that names, or the files of sweeps, mean."""
-    store = Store(platform.results_root())
-    files = [word for word in words if word.endswith(".py")]
-    if not files:
-        return selected(store, words)
-    if len(files) < len(words):
-        raise UserError("Name files, or runs: not both at once.")
-    with rooted(platform):
-        return of_jobs(store, unique(job for file in files for job in jobs_in(file)))

@@ -92,6 +92,14 @@ def test_a_selection(cli: Cli, done: Path, tmp_path: Path) -> None:
     assert names("--state=done") == [(PRUNED, "1"), (DENSE, "1")]
     assert names("--state=interrupted,failed", "--kind=train") == [(DENSE, "2")]
     assert names("--state=failed") == []
+    sweep = tmp_path / "sweep.py"
+    sweep.write_text(
+        "import open_prune\n"
+        "def runs():\n"
+        "    dense = open_prune.describe('digits_lenet_8', training_steps='2ep')\n"
+        "    yield open_prune.branch(dense, 'oneshot')\n"
+    )
+    assert names(str(sweep)) == [(PRUNED, "1"), (DENSE, "1")]
 
 
 def test_values_of_several_types_are_texts(tmp_path: Path) -> None:
