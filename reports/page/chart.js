@@ -1,7 +1,7 @@
 /* A chart of lines: axes, lines with bands and dots, values under the pointer, a legend. */
 
 const COLOURS = 8;
-const MARGIN = { left: 62, right: 28, top: 10, bottom: 40 };
+const MARGIN = { left: 72, right: 28, top: 10, bottom: 40 };
 const DOTS = 40; // A line of more points than so many has no dots.
 const NEAR = 8; // Pixels.
 const TOLD = 14; // Lines whose values are told at once.
@@ -44,7 +44,7 @@ const drawable = ({ x, y }, across, up) =>
 function span(values, { log }) {
   const finite = values.filter((value) => Number.isFinite(value) && (!log || value > 0));
   let [low, high] = [Math.min(...finite), Math.max(...finite)];
-  if (log) return low === high ? [low / 2, high * 2] : [low, high];
+  if (log) return low === high ? [low / 1.1, high * 1.1] : [low, high];
   if (low === high) [low, high] = [low - (Math.abs(low) / 10 || 0.5), high + (Math.abs(high) / 10 || 0.5)];
   const step = niceStep(high - low);
   return [Math.floor(low / step + 1e-9) * step, Math.ceil(high / step - 1e-9) * step, step];
@@ -69,7 +69,7 @@ function ticks([low, high, step], log) {
   const factors = decades.length > 4 ? [1] : [1, 2, 5];
   const found = decades.flatMap((power) => factors.map((factor) => factor * 10 ** power))
     .filter((value) => value >= low * 0.999 && value <= high * 1.001);
-  return found.length > 1 ? found : [low, high];
+  return found.length ? found : [Math.sqrt(low * high)];
 }
 
 function axes({ x, y, ranges, across, up, width, height }) {

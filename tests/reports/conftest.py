@@ -33,7 +33,9 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Only to be read.
     """
     root = tmp_path_factory.mktemp("mixed") / "runs"
-    made = many_runs(root, 20)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPEN_PRUNE_DATA", str(tmp_path_factory.mktemp("data")))
+        made = many_runs(root, 20)
     for place in (FAILED, RUNNING):
         (made[place].path / "done.json").unlink()
     (made[FAILED].path / "failed.json").write_text(json.dumps({"reason": HOSTILE}))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from statistics import mean
+import math
+from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -316,6 +317,41 @@ def test_two_runs(opened: Chrome, mixed: Path) -> None:
     assert rows["test accuracy"] == [percent(a), percent(b), sign + percent(abs(b - a))]
     _choose(opened, "right", _key(left))
     assert "None differ." in opened.find_element(CSS, "#differences").text
+
+
+def test_numbers_are_written_as_on_the_command_line(opened: Chrome) -> None:
+    """Halves that a float holds exactly, times just below a minute or an hour, and no number."""
+    halves = [0.50125, 0.00375, 0.11375, 0.125, 0.375]
+    fractions = [0.0, 1.0, 1 / 3, *halves, *(place / 317 for place in range(317))]
+    losses = [0.00003125, 0.03125, 0.09375, 2.5, 1e9, *(place / 31.7 for place in range(317))]
+    times = [0.0, 0.25, 0.35, 59.94, 59.96, 60.5, 61.5, 3599.4, 3599.6, 7261.0, 90_000.0]
+    for write, values in ((percent, fractions), (decimal, losses), (duration, times)):
+        script = f"return arguments[0].map({write.__name__})"
+        assert opened.execute_script(script, values) == [write(value) for value in values]
+    script = "return [percent(null), decimal(NaN), percent(number('-inf')), count(1234567)]"
+    told = [percent(None), decimal(math.nan), percent(-math.inf), f"{1234567:,}"]
+    assert opened.execute_script(script) == told
+
+
+def test_statistics(opened: Chrome) -> None:
+    """The mean, and the deviation of a sample, which one value has not."""
+    values = [0.5, 0.25, 0.9, 0.1]
+    told = opened.execute_script("return [mean(arguments[0]), deviation(arguments[0])]", values)
+    assert told == pytest.approx([mean(values), stdev(values)])
+    assert opened.execute_script("return deviation([0.5])") == 0
+
+
+def test_a_line_has_a_gap_where_a_loss_is_no_number(opened: Chrome) -> None:
+    """It goes on behind the gap; a logarithmic axis has no place for zero either."""
+    script = """
+        const points = [1, 2, NaN, 0, 3].map((y, x) => ({ x, y }));
+        const same = (value) => value;
+        const drawn = (log) => path(points, same, same, {}, { log });
+        return [drawn(false), drawn(true)];"""
+    assert opened.execute_script(script) == [
+        "M0.0,1.0L1.0,2.0M3.0,0.0L4.0,3.0",
+        "M0.0,1.0L1.0,2.0M4.0,3.0",
+    ]
 
 
 def test_no_runs(chromium: Chrome, tmp_path: Path) -> None:
