@@ -24,6 +24,7 @@ from commands.import_openlth import OpenLthFlags
 from commands.lottery import LevelFlags
 from commands.paper import PaperFlags
 from commands.report import ReportFlags
+from commands.run import RunFlags
 from commands.status import StatusFlags
 from platforms import PLATFORMS
 from training.description import TrainDesc
@@ -60,6 +61,8 @@ HELPS = [
     (("diff",), {*flag_names(DiffFlags), "--root"}),
     (("clean",), {*flag_names(CleanFlags), "--root"}),
     (("import-openlth",), {*flag_names(OpenLthFlags), "--root", "--data_root"}),
+    (("sweep",), {*COMMON, "--retry"}),
+    (("run",), flag_names(RunFlags) | flag_names(RunOptions) | flag_names(PLATFORMS["local"])),
     (("ls",), {"--tree", "--root"}),
     (("show",), {"--replicate", "--root"}),
     (("report",), {*flag_names(ReportFlags), "--root"}),
