@@ -32,10 +32,11 @@ def sessions(directory: RunDirectory) -> list[dict[str, Json]]:
 
     The record decides nothing, so that damage to it stops nobody: ``damage`` tells of it.
     """
-    if damage(directory) is not None:
+    try:
+        recorded = directory.fact(Fact.PROVENANCE)
+    except DamageError:
         return []
-    recorded = directory.fact(Fact.PROVENANCE) or {"sessions": []}
-    return list(recorded["sessions"])
+    return list(recorded["sessions"]) if recorded else []
 
 
 def damage(directory: RunDirectory) -> str | None:
