@@ -18,6 +18,7 @@ import pytest
 from branches.run import Job, complete
 from commands.progress import Silent
 from foundations.errors import InterruptedRunError, UserError
+from foundations.store import Store
 from platforms.stop import Stop
 from tests.branches.runs import contents, context, dense, options
 from training.sinks import following
@@ -114,14 +115,38 @@ def test_tensorboard_reads_every_point(tmp_path: Path) -> None:
 
 
 def test_a_run_that_goes_on(tmp_path: Path) -> None:
-    """What was passed on before it was broken off is not passed on again."""
-    stop, root = Stop(), tmp_path / "runs"
-    stopping = context(root, Stopping(stop, 6), options(sinks=("tensorboard",)), stop)
+    """What was passed on before it was broken off is not passed on again, to either."""
+    stop, root, both = Stop(), tmp_path / "runs", ("tensorboard", "wandb")
+    stopping = context(root, Stopping(stop, 6), options(sinks=both), stop)
     with pytest.raises(InterruptedRunError):
         complete(Job(dense(**RUN)), stopping)
-    run = _run(root, "tensorboard")
+    run = _run(root, *both)
     assert _near(_scalars(run), run)
     assert len(list((run.path / "tensorboard").glob("events.*"))) == 2
+    files = sorted((run.path / "wandb").glob("offline-run-*/*.wandb"))
+    assert len({path.name for path in files}) == 1  # one run, when both are synced
+    parts = [_history(path)[0] for path in files]
+    points = {tag: [point for part in parts for point in part.get(tag, [])] for tag in parts[1]}
+    assert len(files) == 2
+    assert points == _measured(run)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed(tmp_path: Path) -> None:
+    """The process of the sink ends by itself, having passed on what there was."""
+    words = ["train", "--default_hparams=digits_lenet_8", "--batch_size=512", "--threads=1"]
+    words += ["--training_steps=600ep", "--checkpoint_every=40ep", "--sinks=tensorboard"]
+    places = [f"--root={tmp_path / 'runs'}", f"--data_root={tmp_path / 'data'}"]
+    command = [sys.executable, "open_prune.py", *words, *places]
+    project = following._PROJECT
+    first = subprocess.Popen(command, cwd=project, stdout=subprocess.DEVNULL)
+    while first.poll() is None and not list(tmp_path.glob("runs/*/*/tensorboard/given.json")):
+        time.sleep(0.05)
+    first.kill()
+    first.wait()
+    subprocess.run(command, cwd=project, check=True, stdout=subprocess.DEVNULL)
+    (run,) = Store(tmp_path / "runs").runs()
+    assert _near(_scalars(run), run)
 
 
 def test_rows_that_are_written_again(tmp_path: Path) -> None:
