@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from platforms.crew import Crew
 
 _PROGRAMS = ("sbatch", "squeue")
+_TIME = re.compile(r"(?:(?P<days>\d+)-)?(?P<parts>\d+(?::\d+){0,2})")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +77,19 @@ class Slurm(Platform):
             self.require(getattr(self, field) >= 0, field, "0 or more")
         self.require(self.mem_gb is None or self.mem_gb > 0, "mem_gb", "more than 0")
         self.require(self.poll_s > 0, "poll_s", "more than 0")
+        if self.time is not None:
+            self._check_time(self.time)
         self.require(
             not any("\n" in line for line in self.setup), "setup", "one line for each command"
         )
+
+    def _check_time(self, time: str) -> None:
+        """Refuse a limit of which nothing is left: the run would be stopped again and again."""
+        seconds = _seconds(time)
+        self.require(seconds is not None, "time", "write 90 (minutes), 1:30:00, or 2-12 (days)")
+        if seconds is not None:
+            limit = f"less than the {seconds} seconds of --time"
+            self.require(self.signal_delay_s < seconds, "signal_delay_s", limit)
 
     def thread_count(self) -> int:
         """The CPU threads of a run: its CPUs, whatever else is at work on the node."""
@@ -105,3 +117,15 @@ class Slurm(Platform):
         from platforms.slurm.crew import SlurmCrew
 
         return SlurmCrew(self, flags)
+
+
+def _seconds(time: str) -> int | None:
+    """A time limit as Slurm reads it: M, M:S, H:M:S, D-H, D-H:M, D-H:M:S; None if it is none."""
+    match = _TIME.fullmatch(time)
+    if match is None:
+        return None
+    parts = [int(part) for part in match["parts"].split(":")]
+    if match["days"] is None:  # one or two numbers begin with minutes, three with hours
+        parts = [0, *parts] if len(parts) < 3 else parts
+    hours, minutes, seconds = [*parts, 0, 0][:3]
+    return ((int(match["days"] or 0) * 24 + hours) * 60 + minutes) * 60 + seconds

@@ -13,7 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from foundations.errors import INTERRUPTED
-from foundations.run_directory import LOG, Fact
+from foundations.run_directory import LOG
 from platforms.local.platform import Local
 from platforms.local.together import run_words
 from platforms.local.worker import PROGRAM
@@ -24,7 +24,18 @@ if TYPE_CHECKING:
     from platforms.slurm.arrays import Array
     from platforms.slurm.platform import Slurm
 
-_RESTARTS = 3
+_TEARDOWN = [
+    "code=$?",
+    # Its own number would mean the whole array where it is the last task of it.
+    'job="${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"',
+    f"if [ $code = {INTERRUPTED} ]; then",
+    '  state="$(squeue --noheader --format=%T --job="$job")"',
+    '  if [ "$state" = RUNNING ]; then scontrol requeue "$job"; fi',
+    "fi",
+    "exit $code",
+]
+"""Queue the job again where the run was stopped, unless Slurm is ending the job: then it was
+cancelled, or is queued again by Slurm itself."""
 
 
 def text(array: Array, platform: Slurm, flags: Sequence[str], dependency: str | None) -> str:
@@ -43,7 +54,7 @@ def text(array: Array, platform: Slurm, flags: Sequence[str], dependency: str | 
     return _make_sbatch_string(
         command=_command(array, platform, flags),
         setup=_setup(array, platform),
-        teardown=_teardown(array.tasks[0].processes),
+        teardown=_TEARDOWN,
         **_parameters(array, platform, dependency),
     )
 
@@ -96,23 +107,12 @@ def _setup(array: Array, platform: Slurm) -> list[str]:
 
 
 def _command(array: Array, platform: Slurm, flags: Sequence[str]) -> str:
-    """The step of the job in which the run is carried out."""
-    processes = array.tasks[0].processes
+    """The step of the job in which the run is carried out, by as many processes as it wants."""
     # A step has one CPU unless it is told otherwise, whatever the job has.
-    step = ["srun", "--ntasks=1", f"--cpus-per-task={platform.cpus * processes}"]
-    together = [
-        *("-m", "torch.distributed.run", "--standalone"),
-        *(f"--nproc_per_node={processes}", f"--max-restarts={_RESTARTS}"),
-    ]
-    return " ".join(
-        [
-            shlex.join(step),
-            shlex.quote(platform.python or sys.executable),
-            *(together if processes > 1 else ()),
-            f'{shlex.quote(PROGRAM)} run "${{run[@]}}"',
-            shlex.join([*_place(platform).flags(), *flags]),
-        ]
-    )
+    cpus = platform.cpus * array.tasks[0].processes
+    program = [platform.python or sys.executable, PROGRAM, "run"]
+    words = shlex.join(["srun", "--ntasks=1", f"--cpus-per-task={cpus}", *program])
+    return f'{words} "${{run[@]}}" {shlex.join([*_place(platform).flags(), *flags])}'
 
 
 def _place(platform: Slurm) -> Local:
@@ -124,19 +124,3 @@ def _place(platform: Slurm) -> Local:
         threads=platform.thread_count(),
         num_workers=platform.num_workers,
     )
-
-
-def _teardown(processes: int) -> list[str]:
-    """Queue the job again where the run was stopped, unless Slurm has ended the job."""
-    stopped = f"[ $code = {INTERRUPTED} ]"
-    if processes > 1:  # torchrun has an exit code of its own
-        stopped = f'[ $code != 0 ] && [ ! -e "$directory/{Fact.FAILED.value}" ]'
-    # Its own number would mean the whole array where it is the last task of it.
-    return [
-        "code=$?",
-        'job="${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"',
-        f'if {stopped} && [ "$(squeue --noheader --format=%T --job="$job")" = RUNNING ]; then',
-        '  scontrol requeue "$job"',
-        "fi",
-        "exit $code",
-    ]
