@@ -82,20 +82,29 @@ class PaperFlags(Hparams):
 def paper(arguments: Sequence[str]) -> None:
     """Parse the flags, run what is missing, and print and write the table."""
     words = [word for word in arguments[:1] if not word.startswith("-")]
-    if not arguments:
-        print("\n\n".join("\n".join(_listed(PAPERS[name])) for name in PAPERS))  # noqa: T201
-        return
     flags = parse(
         "open_prune.py paper NAME",
         ABOUT,
         {"paper": PaperFlags, "platform": platform_flags(arguments)},
         arguments[len(words) :],
     )
+    asked = flags["paper"]
+    if not words and asked.table is None:
+        print("\n\n".join("\n".join(_listed(PAPERS[name])) for name in PAPERS))  # noqa: T201
+        return
     if not words:
         raise UserError(f"Which paper? Known: {', '.join(sorted(PAPERS))}.")
-    found, asked = PAPERS[words[0]], flags["paper"]
+    _carry_out(PAPERS[words[0]], asked, flags["platform"])
+
+
+def _carry_out(found: Paper, asked: PaperFlags, platform: Platform) -> None:
+    """Run what is missing, unless it is only asked what that is, and show what there is.
+
+    Raises:
+        RunFailedError: Runs failed; the table is shown first.
+    """
     study = _study(found, asked)
-    work = _work(study, asked, flags["platform"])
+    work = _work(study, asked, platform)
     if asked.dry_run:
         carry_out(work)
         return
@@ -106,7 +115,7 @@ def paper(arguments: Sequence[str]) -> None:
 
 
 def _listed(found: Paper) -> Iterator[str]:
-    yield f"{found.name}: {found.title} {found.citation}"
+    yield f"{found.name}: {found.title} {found.citation}".rstrip()
     yield from (f"  --table={name}" for name in found.studies)
 
 

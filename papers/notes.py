@@ -26,7 +26,8 @@ def _sources(paper: Paper, study: Study) -> str:
     cells = [cell.published for _, _, cell in study.table.in_order]
     published = [number for number in cells if number is not None]
     if not published:
-        return f"No published number of this table is at hand. Paper: {paper.citation}"
+        cited = f" Paper: {paper.citation}" if paper.citation else ""
+        return f"No published number of this table is at hand.{cited}"
     places = dict.fromkeys(number.where for number in published if number.where)
     where = f" ({'; '.join(places)})" if places else ""
     return f"Published: {paper.citation}{where}"
