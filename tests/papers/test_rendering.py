@@ -150,7 +150,7 @@ def test_marks_of_the_languages_are_escaped() -> None:
     found = filled({("x|y", "z"): Found(Cell(DENSE, measure), Spread((1.0,)))}, replicates=1)
     assert "| x\\|y " in markdown(found)
     assert (
-        r"A|b \textbackslash{} \{c\} \textasciitilde{} \textasciicircum{} \& \# \$, mean of"
+        r"A\textbar{}b \textbackslash{} \{c\} \textasciitilde{} \textasciicircum{} \& \# \$, mean of"
     ) in latex(found, "tab:two")
 
 
