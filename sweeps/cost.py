@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from dataclasses import dataclass, field
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from branches.base import begins, recipe_in, start_decides_training
 from foundations.errors import OpenPruneError
@@ -27,17 +27,34 @@ Pace = tuple[str, str, int, str]
 """What decides how fast a run trains: network, data set, batch size, numerics."""
 
 
+class Timed(NamedTuple):
+    """A run that was timed."""
+
+    seen: str
+    """When it was last worked on, as ISO 8601 in UTC."""
+    place: str
+    """On what: device and threads."""
+    seconds: float
+    """An iteration."""
+
+
 @dataclass(frozen=True)
 class Timings:
     """What is known of time from runs that have begun.
 
     Args:
-        seconds: Seconds an iteration by what decides them, of each timed run.
+        runs: Those that were timed, by what decides how fast they are.
         per_epoch: Iterations an epoch, by the hyperparameters of the data set as JSON.
     """
 
-    seconds: dict[Pace, list[float]] = field(default_factory=dict)
+    runs: dict[Pace, list[Timed]] = field(default_factory=dict)
     per_epoch: dict[str, int] = field(default_factory=dict)
+
+    def seconds(self, pace: Pace) -> float | None:
+        """The median of the seconds an iteration, where such runs were timed last."""
+        found = self.runs.get(pace, [])
+        place = max(found).place if found else None
+        return median(run.seconds for run in found if run.place == place) if found else None
 
 
 @dataclass(frozen=True)
@@ -57,7 +74,7 @@ class Cost:
 
 def timings(runs: Iterable[RunDirectory]) -> Timings:
     """What the starts and the records of these runs tell; one that is damaged tells nothing."""
-    seconds, per_epoch = defaultdict(list), {}
+    found, per_epoch = defaultdict(list), {}
     for run in runs:
         try:
             start = run.start()
@@ -65,11 +82,11 @@ def timings(runs: Iterable[RunDirectory]) -> Timings:
             if start is None or recipe is None:
                 continue
             per_epoch[_data(recipe["dataset"])] = int(start["iterations_per_epoch"])
-            if (pace := _seconds_an_iteration(run)) is not None:
-                seconds[_pace(recipe)].append(pace)
+            if (timed := _timed(run)) is not None:
+                found[_pace(recipe)].append(timed)
         except (OpenPruneError, KeyError, TypeError):
             continue
-    return Timings(dict(seconds), per_epoch)
+    return Timings(dict(found), per_epoch)
 
 
 def cost(goals: Sequence[Goal], store: Store) -> Cost:
@@ -90,14 +107,16 @@ def seconds_of(goal: Goal, store: Store, known: Timings) -> float | None:
     """What is left of one goal, in seconds of one worker; None where nothing tells.
 
     That is the iterations that are left, times the median of the seconds an iteration of the runs
-    of the same network, data set, batch size and numerics; without any, of the run itself.
+    of the same network, data set, batch size and numerics, where such runs were timed last: on the
+    same device, with as many threads. Without any, the run itself is what tells.
     """
     directory = store.run(goal.description, goal.replicate)
     recipe = recipe_in(directory, goal.description).to_json_dict()
     iterations = _iterations_left(goal, directory, known)
-    paces = known.seconds.get(_pace(recipe))
-    pace = median(paces) if paces else _seconds_an_iteration(directory)
-    return None if iterations is None or pace is None else iterations * pace
+    seconds = known.seconds(_pace(recipe))
+    if seconds is None and (own := _timed(directory)) is not None:
+        seconds = own.seconds
+    return None if iterations is None or seconds is None else iterations * seconds
 
 
 def _iterations_left(goal: Goal, directory: RunDirectory, known: Timings) -> int | None:
@@ -118,11 +137,15 @@ def _iterations_left(goal: Goal, directory: RunDirectory, known: Timings) -> int
     return max(0, max((step.iterations(per_epoch) for step in steps), default=0) - first)
 
 
-def _seconds_an_iteration(run: RunDirectory) -> float | None:
+def _timed(run: RunDirectory) -> Timed | None:
     """Over all sessions that got anywhere; None where none did."""
     timed = [session for session in sessions(run) if session.get("iterations")]
+    if not timed:
+        return None
+    made, seen = timed[-1]["fingerprint"], str(timed[-1].get("seen"))
     iterations = sum(session["iterations"] for session in timed)
-    return sum(session["seconds"] for session in timed) / iterations if iterations else None
+    seconds = sum(session["seconds"] for session in timed) / iterations
+    return Timed(seen, f"{made.get('device_model')}, {made['threads']} threads", seconds)
 
 
 def _pace(recipe: Json) -> Pace:

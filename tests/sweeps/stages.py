@@ -69,11 +69,13 @@ def save(run: RunDirectory, iteration: int) -> None:
     write_json(place / "state.json", {"step": str(step), "sha256": {}})
 
 
-def timed(run: RunDirectory, *sessions: tuple[float, int]) -> RunDirectory:
+def timed(
+    run: RunDirectory, *sessions: tuple[float, int], device: str = "CPU", seen: str = NEVER
+) -> RunDirectory:
     """Let a run have sessions of so many seconds and iterations."""
-    made = {"threads": 1}
+    made = {"device_model": device, "threads": 1}
     facts = [
-        {"seconds": seconds, "iterations": iterations, "seen": NEVER, "fingerprint": made}
+        {"seconds": seconds, "iterations": iterations, "seen": seen, "fingerprint": made}
         for seconds, iterations in sessions
     ]
     run.write_fact(Fact.PROVENANCE, {"sessions": facts})

@@ -82,6 +82,18 @@ def test_other_networks_batches_and_numerics_are_not_comparable(store: Store) ->
     assert _cost(store, *others) == Cost(0.0, 0, 4)
 
 
+def test_where_runs_were_timed_last(store: Store) -> None:
+    """Two were timed on a CPU long ago, one on a GPU since: that is where others will be too."""
+    for lr, device, seen, seconds in (
+        (0.2, "CPU", "2026-01-02T00:00:00+00:00", 92.0),
+        (0.3, "GPU", "2026-01-03T00:00:00+00:00", 4.6),
+        (0.4, "CPU", "2026-01-01T00:00:00+00:00", 46.0),
+    ):
+        run = finished(begun(store, dense(lr), reached=46))
+        timed(run, (seconds, 46), device=device, seen=seen)
+    assert _cost(store, DENSE).seconds == pytest.approx(4.6)
+
+
 def test_only_as_far_as_is_needed(store: Store) -> None:
     """Of a parent of which the state at 10it is wanted, ten iterations."""
     timed(finished(begun(store, dense(0.2), reached=46)), (4.6, 46))
@@ -95,7 +107,7 @@ def test_a_record_that_is_damaged_tells_nothing(store: Store) -> None:
     other = begun(store, dense(0.2))
     (other.path / "start.json").write_text("{")
     (run.path / Fact.PROVENANCE.value).write_text("{")
-    assert timings(store.runs()).seconds == {}
+    assert timings(store.runs()).runs == {}
 
 
 @pytest.mark.parametrize(
