@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from reports.gather import Report
 
 _PAGE = Path(__file__).parent / "page"
-_SCRIPTS = ("tools.js", "chart.js", "table.js", "panels.js", "page.js")
+_SCRIPTS = ("tools.js", "chart.js", "table.js", "drawings.js", "details.js", "page.js")
 """In this order: each uses what is before it."""
 
 

@@ -78,11 +78,11 @@ function listen() {
 }
 
 function start() {
-  const unfinished = groupBy(runs, (run) => run.state);
-  const states = [...unfinished].map(([state, some]) => `${count(some.length)} ${state}`).join(", ");
+  const byState = groupBy(runs, (run) => run.state);
+  const states = [...byState].map(([state, some]) => `${count(some.length)} ${state}`).join(", ");
   document.title = `Runs in ${report.root}`;
   at("about").textContent = runs.length
-    ? `${count(runs.length)} ${runs.length === 1 ? "run" : "runs"} in ${report.root} (${states}), as of ${report.written}.`
+    ? `${many(runs)} in ${report.root} (${states}), as of ${report.written}.`
     : `There are no runs in ${report.root} yet (${report.written}).`;
   if (!runs.length) return;
   at("main").hidden = false;

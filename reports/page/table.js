@@ -7,20 +7,25 @@ const byKey = new Map(runs.map((run) => [run.key, run]));
 /* What the reader has chosen. */
 const chosen = { sort: { column: 0, down: false }, picked: new Set(), current: runs[0], shown: runs };
 
-/* A run with what it shares with others filled in. */
+const BEGINNING = "its initialization";
+
+/* A run with what it shares with others filled in, and what is found out from it. */
 function withAll(run) {
   const hyperparameters = Object.fromEntries(
     Object.entries(run.own ? { ...report.shared, ...run.own } : {}).filter(([, value]) => value !== null),
   );
+  const sources = run.needs.map(([name, replicate]) => `${name}/replicate_${replicate}`);
+  const values = Object.entries(hyperparameters).map(([name, value]) => `${name}=${written(value)}`);
+  const words = [run.name, `replicate_${run.replicate}`, run.state, run.problem, run.differs, ...values];
   return {
     ...run,
     key: `${run.name}/replicate_${run.replicate}`,
     hyperparameters,
     metrics: Object.fromEntries(Object.entries(run.metrics).map(([name, value]) => [name, number(value)])),
     density: run.total ? run.kept / run.total : run.total === 0 ? 1 : null,
-    parent: run.needs.length ? `${run.needs[0][0]}/replicate_${run.needs[0][1]}` : null,
-    words: [run.name, `replicate_${run.replicate}`, run.state, run.problem, run.differs,
-      ...Object.entries(hyperparameters).map(([name, value]) => `${name}=${written(value)}`)].join("\n").toLowerCase(),
+    sources,
+    parent: sources[0] ?? null,
+    words: words.join("\n").toLowerCase(),
   };
 }
 
@@ -38,7 +43,8 @@ function curve(run, measure) {
 
 const stateText = (run) => (isThere(run.progress) ? `${run.state} ${fixed(100 * run.progress, 0)} %` : run.state);
 const stateOf = (run) => html("span", { class: `state ${run.state}` }, stateText(run));
-const keptText = (run) => (isThere(run.density) ? `${percent(run.density)} (${count(run.kept)} of ${count(run.total)})` : "-");
+const keptText = (run) =>
+  isThere(run.density) ? `${percent(run.density)} (${count(run.kept)} of ${count(run.total)})` : "-";
 const linkTo = (run, text = run.key) =>
   html("a", { class: "name", href: `#${encodeURIComponent(run.key)}`, click: () => visit(run) }, text);
 
@@ -107,7 +113,8 @@ function showHeads() {
   const heads = COLUMNS.map(([head, , , style], column) =>
     html("th", { scope: "col", "aria-sort": "none", class: style },
       html("button", { type: "button", click: () => sortBy(column) }, head)));
-  at("table").tHead.replaceChildren(html("tr", {}, html("th", { class: "pick", scope: "col", "aria-label": "selected" }), ...heads));
+  const pick = html("th", { class: "pick", scope: "col", "aria-label": "selected" });
+  at("table").tHead.replaceChildren(html("tr", {}, pick, ...heads));
 }
 
 function sortBy(column) {

@@ -47,6 +47,7 @@ const isThere = (value) => value !== null && value !== undefined;
 const percent = (value) => (isThere(value) ? `${fixed(100 * value, 2)} %` : "-");
 const decimal = (value) => (isThere(value) ? fixed(value, 4) : "-");
 const count = (value) => Math.round(value).toLocaleString("en-US");
+const many = (runs) => `${count(runs.length)} ${runs.length === 1 ? "run" : "runs"}`;
 
 function duration(seconds) {
   if (!isThere(seconds)) return "-";

@@ -346,7 +346,7 @@ def test_a_line_has_a_gap_where_a_loss_is_no_number(opened: Chrome) -> None:
     script = """
         const points = [1, 2, NaN, 0, 3].map((y, x) => ({ x, y }));
         const same = (value) => value;
-        const drawn = (log) => path(points, same, same, {}, { log });
+        const drawn = (log) => path(points, { x: same, y: same, across: {}, up: { log } });
         return [drawn(false), drawn(true)];"""
     assert opened.execute_script(script) == [
         "M0.0,1.0L1.0,2.0M3.0,0.0L4.0,3.0",
