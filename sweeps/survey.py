@@ -145,9 +145,10 @@ class _Survey:
         return self._found[key]
 
     def _looked_at(self, goal: Goal, directory: RunDirectory) -> Row:
+        # The state first: a run that is finished between the two looks is done, not missing.
+        state = directory.state if directory.path.is_dir() else RunState.NEW
         if is_met(goal, self.store):
             return Row(directory, Status.DONE, 1.0)
-        state = directory.state if directory.path.is_dir() else RunState.NEW
         if state is RunState.FAILED:
             failure = directory.fact(Fact.FAILED)
             reason = failure["reason"] if failure else ""
