@@ -17,7 +17,7 @@ from foundations.run_directory import HPARAMS, LOG, RunDirectory
 from foundations.steps import Step
 from foundations.store import Store
 from platforms import PLATFORMS, process
-from platforms.crew import Ended, Outcome
+from platforms.crew import Ended, Outcome, Task
 from platforms.stop import graceful_stop
 from training.context import Context
 from training.hparams import RunOptions
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from platforms.crew import Task
     from training.context import Reporter
 
 ABOUT = """Carry out a run that has a directory: 'run NAME/replicate_1', or NAME where there is one
@@ -108,12 +107,10 @@ def _directory(root: Path, name: str) -> RunDirectory:
 
 def _listen(flags: dict[str, Any]) -> None:
     """Carry out one run after another, as standard input names them, until it ends."""
-    from platforms.local.worker import from_json
-
     answers = flags["run"].answers
     os.set_inheritable(answers, False)  # noqa: FBT003 - the flag is all there is
     for line in sys.stdin:
-        ended = _ended(from_json(json.loads(line)), flags)
+        ended = _ended(Task.from_json(json.loads(line)), flags)
         answer = {"run": ended.task.run, "outcome": ended.outcome.value, "reason": ended.reason}
         try:
             os.write(answers, f"{json.dumps(answer)}\n".encode())

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
+
+from foundations.steps import Step
+from platforms.fingerprint import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from foundations.steps import Step
+PROGRAM = str(PROJECT / "open_prune.py")
+"""What carries a task out, given its ``words()`` and flags."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,23 @@ class Task:
     whole: bool = True
     processes: int = 1
     after: tuple[str, ...] = ()
+
+    def words(self) -> list[str]:
+        """What ``open_prune.py`` is told to carry it out."""
+        steps = [f"--steps={','.join(map(str, self.steps))}"] if self.steps else []
+        return ["run", self.run, *steps, *([] if self.whole else ["--part"])]
+
+    def to_json(self) -> dict[str, object]:
+        """Which run it is, and how far it goes."""
+        return {"run": self.run, "steps": list(map(str, self.steps)), "whole": self.whole}
+
+    @classmethod
+    def from_json(cls, told: dict[str, object]) -> Self:
+        """The task that ``to_json`` wrote."""
+        steps = told["steps"]
+        if not isinstance(steps, list):
+            raise TypeError(f"The steps of a task are a list: {steps!r}.")
+        return cls(str(told["run"]), tuple(map(Step.parse, steps)), whole=bool(told["whole"]))
 
 
 class Outcome(enum.Enum):

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from foundations.errors import OpenPruneError
 from foundations.run_directory import LOG, Fact, RunDirectory
-from platforms.crew import Ended, Outcome
-from platforms.local.worker import PROGRAM, death, kill_all
+from platforms.crew import PROGRAM, Ended, Outcome
+from platforms.local.worker import death, kill_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ class Together:
         self._task, self._path = task, root / task.run
         with (self._path / LOG).open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - this program itself
-                [*torchrun(task.processes), PROGRAM, *run_words(task), *flags],
+                [*torchrun(task.processes), PROGRAM, *task.words(), *flags],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -81,9 +81,3 @@ def torchrun(processes: int) -> list[str]:
     """The command that starts so many processes of a program on this machine."""
     counts = (f"--nproc_per_node={processes}", f"--max-restarts={_RESTARTS}")
     return [sys.executable, "-m", "torch.distributed.run", "--standalone", *counts]
-
-
-def run_words(task: Task) -> list[str]:
-    """The words of ``open_prune.py`` that carry out a task."""
-    steps = [f"--steps={','.join(map(str, task.steps))}"] if task.steps else []
-    return ["run", task.run, *steps, *([] if task.whole else ["--part"])]

@@ -17,14 +17,13 @@ from typing import IO, TYPE_CHECKING
 
 import psutil
 
-from foundations.steps import Step
-from platforms.crew import Ended, Outcome, Task
-from platforms.fingerprint import PROJECT
+from platforms.crew import PROGRAM, Ended, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-PROGRAM = str(PROJECT / "open_prune.py")
+    from platforms.crew import Task
+
 _LEAVING_S = 10.0
 """How long a worker who is let go may take to leave before he is killed."""
 
@@ -61,7 +60,7 @@ class Worker:
         """Have it carry out a task. Of one who is gone, ``ended`` tells it."""
         self._task = task
         with suppress(OSError):
-            self._stdin.write(f"{json.dumps(to_json(task))}\n".encode())
+            self._stdin.write(f"{json.dumps(task.to_json())}\n".encode())
             self._stdin.flush()
 
     def ended(self) -> Ended | None:
@@ -127,19 +126,6 @@ class Worker:
         if self._answers >= 0:
             os.close(self._answers)
         self._answers, self.alive = -1, False
-
-
-def to_json(task: Task) -> dict[str, object]:
-    """A task as a worker is told it."""
-    return {"run": task.run, "steps": list(map(str, task.steps)), "whole": task.whole}
-
-
-def from_json(told: dict[str, object]) -> Task:
-    """The task that ``to_json`` wrote."""
-    steps = told["steps"]
-    if not isinstance(steps, list):
-        raise TypeError(f"The steps of a task are a list: {steps!r}.")
-    return Task(str(told["run"]), tuple(map(Step.parse, steps)), whole=bool(told["whole"]))
 
 
 def death(code: int) -> str:

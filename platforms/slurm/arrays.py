@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING, Self
 
 from foundations.errors import DamageError
 from foundations.files import make_directory, read_json, write_json
-from platforms.local.worker import from_json, to_json
+from platforms.crew import Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    from platforms.crew import Task
 
 FOLDER = "slurm"
 """Below the root of the runs: for each job array its script, its runs, and what Slurm says."""
@@ -47,7 +45,7 @@ class Array:
         """An array of these runs, written down below the root."""
         array = cls(root / FOLDER / f"open_prune_{secrets.token_hex(6)}", tuple(tasks))
         make_directory(array.folder)
-        write_json(array.folder / _RUNS, [to_json(task) for task in tasks])
+        write_json(array.folder / _RUNS, [task.to_json() for task in tasks])
         return array
 
     @property
@@ -70,5 +68,5 @@ def read(root: Path, name: str) -> Array | None:
     folder = root / FOLDER / name
     if _NAME.fullmatch(name):
         with suppress(FileNotFoundError, DamageError):
-            return Array(folder, tuple(map(from_json, read_json(folder / _RUNS))))
+            return Array(folder, tuple(map(Task.from_json, read_json(folder / _RUNS))))
     return None

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from foundations.errors import INTERRUPTED
 from foundations.run_directory import LOG
+from platforms.crew import PROGRAM
 from platforms.local.platform import Local
-from platforms.local.together import run_words
-from platforms.local.worker import PROGRAM
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,7 +91,7 @@ def _parameters(array: Array, platform: Slurm, dependency: str | None) -> dict[s
 def _setup(array: Array, platform: Slurm) -> list[str]:
     """Which run it is, where it is logged, and the user's commands."""
     cases = [
-        f"  {index}) run=({shlex.join(run_words(task)[1:])}) ;;"
+        f"  {index}) run=({shlex.join(task.words()[1:])}) ;;"
         for index, task in enumerate(array.tasks)
     ]
     return [

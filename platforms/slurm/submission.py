@@ -30,7 +30,10 @@ def submit(path: Path) -> str:
         env=_environ(),
     )
     if told.returncode:
-        raise UserError(f"Slurm does not take the jobs. {told.stderr.strip()}")
+        raise UserError(
+            f"Slurm does not take the jobs. {told.stderr.strip()}\nWhat it took before stays "
+            "in its queue; the same command submits the rest."
+        )
     return told.stdout.strip().partition(";")[0]
 
 
