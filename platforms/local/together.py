@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 _RESTARTS = 3
 """How often all begin again from the last checkpoint when one of them is lost."""
 
+_LAST_WORDS_S = 3.0
+"""How long a run that failed has for what it says in its log."""
+
 
 class Together:
     """Several processes that carry out one task.
@@ -37,6 +41,7 @@ class Together:
         self, task: Task, flags: Sequence[str], environ: Mapping[str, str], root: Path
     ) -> None:
         self._task, self._path = task, root / task.run
+        self._failed_at: float | None = None
         with (self._path / LOG).open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - this program itself
                 [*torchrun(task.processes), PROGRAM, *task.words(), *flags],
@@ -51,7 +56,10 @@ class Together:
         """How it has ended, as the run's directory tells; None while they are at work."""
         code = self._process.poll()
         if code is None:
-            return None
+            if not self._has_failed_for_good():
+                return None
+            self.kill()
+            code = self._process.wait()
         if code == 0:
             return Ended(self._task, Outcome.DONE)
         reason = self._failure()
@@ -67,6 +75,14 @@ class Together:
     def kill(self) -> None:
         """Kill all of them."""
         kill_all(self._process)
+
+    def _has_failed_for_good(self) -> bool:
+        """Whether the run failed a while ago: torchrun would begin it again, which is no use."""
+        if not (self._path / Fact.FAILED.value).exists():
+            self._failed_at = None
+        elif self._failed_at is None:
+            self._failed_at = time.monotonic()
+        return self._failed_at is not None and time.monotonic() - self._failed_at > _LAST_WORDS_S
 
     def _failure(self) -> str | None:
         """Why the run failed, if it did."""

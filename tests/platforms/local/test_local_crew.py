@@ -189,6 +189,7 @@ COUNTED = "import sys; print(*sys.argv[2:])"
     [
         ("raise SystemExit(1)", '{"reason": "why"}', Outcome.FAILED),
         ("raise SystemExit(1)", None, Outcome.LOST),
+        ("import time; time.sleep(600)", '{"reason": "why"}', Outcome.FAILED),
         ("import os; os.kill(os.getpid(), 9)", None, Outcome.LOST),
     ],
 )
