@@ -76,9 +76,8 @@ class Importing:
 
     def all(self) -> list[Told]:
         """What became of each run; one that is refused does not keep the others."""
-        told = [self._told(place) for place in self.places]
         self.platform.writable_root()
-        return told
+        return [self._told(place) for place in self.places]
 
     def _told(self, place: Place) -> Told:
         try:

@@ -152,6 +152,20 @@ def test_the_same_command_does_nothing(cli: Cli, folder: Folder, imported: dict[
     assert told.out.splitlines()[-2].endswith("/replicate_2")
 
 
+def test_an_import_that_was_broken_off(cli: Cli, folder: Folder, imported: dict[str, Run]) -> None:
+    """It is made whole by the same command, to the same bytes."""
+    run = imported[f"{LOTTERY}/level_1"]
+    seal = run.path / "done.json"
+    before = seal.read_bytes()
+    seal.unlink()
+    (run.path / "metrics.csv").unlink()
+    (run.path / "states/ep2_it0/state.json").unlink()
+    told = cli("import-openlth", str(folder.path))
+    assert f"1 imported, {len(imported) - 1} already there, 1 refused" in told.out
+    assert seal.read_bytes() == before
+    run.directory.verify()
+
+
 def test_what_cannot_be_understood(cli: Cli, folder: Folder) -> None:
     """Each is named with its file and its reason, and the others are imported."""
     log = folder.path / TRAIN / "replicate_1/main/hparams.log"
