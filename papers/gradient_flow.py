@@ -115,7 +115,7 @@ class Grid:
         """The grid at a scale; at that of smoke, a small ResNet stands in for every network."""
         if scale is Scale.FULL:
             return cls(network, describe(network.preset, dataset_name=dataset))
-        times: Settings = {"training_steps": "4ep", "milestone_steps": "3ep", "batch_size": 64}
+        times: Settings = {"training_steps": "3ep", "milestone_steps": "2ep", "batch_size": 64}
         dense = stand_in(network.preset, "cifar_resnet_8_4", **times)
         return cls(network, dense, (1, 2), 1, {"score_examples": 40}, (1,))
 

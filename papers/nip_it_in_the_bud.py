@@ -161,7 +161,7 @@ def _smoke(
     stands_for: str, preset: str, network: str, reduced: Mapping[str, Mapping[str, str]]
 ) -> Experiment:
     """The same of a small network on digits."""
-    times: Settings = {"training_steps": "4ep", "milestone_steps": "2ep", "batch_size": 64}
+    times: Settings = {"training_steps": "3ep", "milestone_steps": "2ep", "batch_size": 128}
     return Experiment(
         title=f"{network} in place of {stands_for}, on digits",
         dense=stand_in(preset, network, **times),
