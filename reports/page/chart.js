@@ -42,7 +42,7 @@ function framed(space, points, across, up) {
   const width = Math.max(300, Math.min(space, 900));
   const height = Math.round(Math.min(340, 180 + width / 5));
   const edges = points.flatMap((point) => [point.y, point.low ?? point.y, point.high ?? point.y]);
-  const spans = { x: span(points.map((point) => point.x), across.log), y: span(edges, up.log) };
+  const spans = { x: span(points.map((point) => point.x), across.log), y: rounded(span(edges, up.log), up.log) };
   return {
     width, height, across, up, spans,
     x: scale(spans.x, [MARGIN.left, width - MARGIN.right], across.log),
@@ -50,20 +50,24 @@ function framed(space, points, across, up) {
   };
 }
 
-/* The least and the greatest value; where the axis is linear, rounded to ticks, and their distance. */
+/* The least and the greatest value, a little apart if they are the same. */
 function span(values, log) {
   const finite = values.filter((value) => Number.isFinite(value) && (!log || value > 0));
-  let [low, high] = [Math.min(...finite), Math.max(...finite)];
+  const [low, high] = [Math.min(...finite), Math.max(...finite)];
   if (log) return low === high ? [low / 1.1, high * 1.1] : [low, high];
   const pad = low === high ? Math.abs(low) / 10 || 0.5 : 0;
-  [low, high] = [low - pad, high + pad];
+  return [low - pad, high + pad];
+}
+
+/* From tick to tick, where the axis is linear. */
+function rounded([low, high], log) {
   const step = niceStep(high - low);
-  return [Math.floor(low / step + 1e-9) * step, Math.ceil(high / step - 1e-9) * step, step];
+  return log ? [low, high] : [Math.floor(low / step + 1e-9) * step, Math.ceil(high / step - 1e-9) * step];
 }
 
 function niceStep(length) {
   const power = 10 ** Math.floor(Math.log10(length / 4));
-  return power * [1, 2, 2.5, 5, 10].find((factor) => length / (power * factor) <= 6);
+  return power * [1, 2, 2.5, 5, 10].find((factor) => length / (power * factor) <= 7);
 }
 
 function scale([low, high], [from, to], log) {
@@ -71,8 +75,12 @@ function scale([low, high], [from, to], log) {
   return (value) => from + ((of(value) - of(low)) / (of(high) - of(low))) * (to - from);
 }
 
-function ticks([low, high, step], log) {
-  if (!log) return Array.from({ length: Math.round((high - low) / step) + 1 }, (_, place) => low + place * step);
+function ticks([low, high], log) {
+  if (!log) {
+    const step = niceStep(high - low);
+    const [first, last] = [Math.ceil(low / step - 1e-9), Math.floor(high / step + 1e-9)];
+    return Array.from({ length: last - first + 1 }, (_, place) => (first + place) * step);
+  }
   const decades = [];
   for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power += 1) decades.push(power);
   const factors = decades.length > 4 ? [1] : [1, 2, 5];

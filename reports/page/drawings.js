@@ -86,7 +86,7 @@ function showCurves() {
     chart(at(`curves_${place}`), { lines, across: axis("epoch", short, short), up, name });
   }
   const notes = picked.length ? [] : ["Select runs in the table to see their curves."];
-  if (picked.length > drawn.length) notes.push(`${drawn.length} of the ${picked.length} selected runs are drawn.`);
+  if (picked.length > drawn.length) notes.push(`${drawn.length} of the ${count(picked.length)} selected runs are drawn.`);
   if (report.thinned) notes.push(`Longer curves are thinned to ${report.points} points, evenly spread.`);
   at("curves_note").textContent = notes.join(" ");
 }

@@ -341,6 +341,23 @@ def test_statistics(opened: Chrome) -> None:
     assert opened.execute_script("return deviation([0.5])") == 0
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "kind", "expected"),
+    [
+        (0, 10, "linear", [0, 2, 4, 6, 8, 10]),
+        (0, 160, "linear", [0, 25, 50, 75, 100, 125, 150]),
+        (0.1, 0.97, "linear", [0.2, 0.4, 0.6, 0.8]),
+        (0.05, 1, "log", [0.05, 0.1, 0.2, 0.5, 1]),
+        (1e-6, 1, "log", [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1]),
+        (0.3, 0.4, "log", [math.sqrt(0.12)]),
+    ],
+)
+def test_ticks(opened: Chrome, low: float, high: float, kind: str, expected: list[float]) -> None:
+    """Round numbers within the axis; of a logarithmic one 1, 2 and 5, or whole decades."""
+    script = "return ticks([arguments[0], arguments[1]], arguments[2] === 'log')"
+    assert opened.execute_script(script, low, high, kind) == pytest.approx(expected)
+
+
 def test_a_line_has_a_gap_where_a_loss_is_no_number(opened: Chrome) -> None:
     """It goes on behind the gap; a logarithmic axis has no place for zero either."""
     script = """
