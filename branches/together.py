@@ -53,14 +53,22 @@ def together(context: Context) -> Iterator[Context | None]:
     with threads.announce():
         group = Group(here, context.platform.torch_device())
         try:
-            if group.leads:
-                with _told_when_over(group, {"do": _LEAVE}):
-                    yield replace(context, group=group)
-            else:
-                _follow_all(group, context)
-                yield None
+            with leading(group, context) as led_by:
+                yield led_by
         finally:
             group.close()
+
+
+@contextmanager
+def leading(group: Group, context: Context) -> Iterator[Context | None]:
+    """The same, of processes that are connected already."""
+    if group.leads:
+        with _told_when_over(group, {"do": _LEAVE}):
+            yield replace(context, group=group)
+    else:
+        while (heard := group.hear()).message["do"] != _LEAVE:
+            _follow(group, context, heard.message)
+        yield None
 
 
 @contextmanager
@@ -118,13 +126,8 @@ def in_training(
     return replace(setting, objective=branch.objective(parent, companions, setting), course=course)
 
 
-def _follow_all(group: Group, context: Context) -> None:
-    """Take part in run after run, until the first says that there are no more."""
-    while (heard := group.hear()).message["do"] != _LEAVE:
-        _follow(group, context, heard.message)
-
-
 def _follow(group: Group, context: Context, told: dict[str, Json]) -> None:
+    """Take part in a run."""
     from training import numerics
     from training.description import TrainDesc
     from training.following import follow

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from foundations.tensors import TensorFile
 
 _NO_LIMIT = timedelta(days=365)
+_PLACE_IN_SOURCE = re.compile(r"^\[\S*\] ")
+"""Where in gloo an error arose, with which its message begins."""
 
 
 class RankLostError(InterruptedRunError):
@@ -241,7 +244,8 @@ def _exchange() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # as gloo and NCCL tell it
+        why = _PLACE_IN_SOURCE.sub("", str(error).splitlines()[0]).partition(". ")[0]
         raise RankLostError(
-            f"A process that trained along is gone ({str(error).splitlines()[0]}). The same "
-            "command continues from the last checkpoint."
+            f"A process that trained along is gone ({why}). The same command continues from the "
+            "last checkpoint."
         ) from error

@@ -11,6 +11,7 @@ from torch.nn import functional
 from datasets.data import Data, Split
 from datasets.dataset import Augmentation
 from models.build import build
+from models.family import Family
 from models.presets import preset
 from training.description import TrainDesc
 from training.engine import Engine
@@ -100,6 +101,17 @@ class Dropping(nn.Module):
 
     def _drop(self, x: Tensor) -> Tensor:
         return functional.dropout(x, 0.5, training=self.training)
+
+
+DROPPING = Family(
+    name="test_dropping",
+    form="test_dropping_HOW",
+    rule="",
+    examples=(),
+    pattern=r"test_dropping_(?P<how>module|functional)",
+    builder="tests.training.examples:build_dropping",
+)
+"""A family of networks that draw in their forward pass, to be added as a user's file would."""
 
 
 def build_dropping(arguments: Arguments, *, shape: tuple[int, int, int], classes: int) -> nn.Module:

@@ -10,9 +10,9 @@ import torch
 
 from foundations.errors import RunFailedError, UserError
 from models import MODELS
-from models.family import Family
 from tests.training.examples import (
     CPU,
+    DROPPING,
     SEED,
     engine_of,
     network_for,
@@ -34,17 +34,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def dropping() -> Iterator[None]:
     """A family of networks that draw in their forward pass, added as a user's file would."""
-    MODELS.add(
-        "test_dropping",
-        Family(
-            name="test_dropping",
-            form="test_dropping_HOW",
-            rule="",
-            examples=(),
-            pattern=r"test_dropping_(?P<how>module|functional)",
-            builder="tests.training.examples:build_dropping",
-        ),
-    )
+    MODELS.add(DROPPING.name, DROPPING)
     yield
     MODELS._entries.pop("test_dropping")
 
