@@ -6,12 +6,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from branches.base import branch_of, lineage
+from branches.base import branch_of, lineage, recipe_of
 from branches.distill import Distill
 from foundations.description import BranchDesc
+from models.build import architecture, prunable
 from papers.paper import Scale
 from papers.weight_level import PAPER, Experiment
-from papers.weight_level_networks import PRERESNET_110, RESNET_56, VGG_16
+from papers.weight_level_networks import (
+    IMAGENET_NETWORKS,
+    PRERESNET_110,
+    RESNET_56,
+    RESNET_110,
+    VGG_16,
+    WIDE_RESNET,
+    Network,
+)
 from tests.papers.commanded import name_of
 
 if TYPE_CHECKING:
@@ -158,3 +167,28 @@ def test_the_numbers_that_are_published_are_as_many_as_there_are() -> None:
         "snapshots_cifar100": 12,
         "imagenet": 24,
     }
+
+
+@pytest.mark.parametrize(
+    ("network", "weights"),
+    [
+        (VGG_16, 14_710_464),
+        (RESNET_56, 848_304),
+        (RESNET_110, None),
+        (WIDE_RESNET, None),
+        (PRERESNET_110, None),
+        *(
+            (Network(name, preset, layers), None)
+            for name, (preset, layers, _) in IMAGENET_NETWORKS.items()
+        ),
+    ],
+    ids=lambda value: value.title if isinstance(value, Network) else "",
+)
+def test_convolutions_are_pruned_and_nothing_else(network: Network, weights: int | None) -> None:
+    """As many weights of them as in the published code, where that is known."""
+    recipe = recipe_of(Experiment.of(network, "cifar10", Scale.FULL).dense)
+    made = architecture(recipe.model, shape=(3, 32, 32), classes=10, seed=1)
+    layers = {name: made.get_parameter(name) for name in prunable(made)}
+    pruned = {name for name in layers if not name.startswith(network.not_pruned)}
+    assert pruned == {name for name, weight in layers.items() if weight.dim() == 4}
+    assert weights in {None, sum(layers[name].numel() for name in pruned)}
