@@ -35,8 +35,8 @@ CRITERIA = {
 }
 """By their names in the code; of kernels, channels and nodes, magnitude is the mean."""
 
-FULL_LAYERS = ("fc", "blocks.3.shortcut", "blocks.6.shortcut")
-"""Of ResNet-20, what the code never prunes: the output layer, and shortcuts that have weights."""
+RESNET_ALLOCATIONS = {"none": "global", "by_res_type": "stages", "all": "uniform"}
+"""By the values of ``--prune_by_layer`` of the code."""
 
 RANDOM_AT = 0.85
 """The accuracy of random pruning for whose rates the abstract says how accurate criteria are."""
@@ -132,23 +132,21 @@ def dbsn(scale: Scale) -> Task:
 
 def resnet20(scale: Scale, *, dataset: str = "cifar10") -> Task:
     """ResNet-20 on CIFAR-10 or CIFAR-100."""
-    full = scale is Scale.FULL
-    ignored = FULL_LAYERS if full else ("fc", "blocks.1.shortcut", "blocks.2.shortcut")
-    chosen: dict[str, Settings] = {
-        **{
-            name: {"granularity": name, "layers_to_ignore": ignored}
-            for name in ("weights", "kernels")
-        },
-        "channels": {"granularity": "gates"},
-    }
-    layers = {"none": "global", "by_res_type": "stages", "all": "uniform"}
-    if full:
-        other: Settings = {"dataset_name": dataset, "normalize": dataset}
-        other = {} if dataset == "cifar10" else other
-        title = f"ResNet-20 on {dataset.upper().replace('CIFAR', 'CIFAR-')}"
-        published = {} if other else BEST_THERE
-        dense = describe("granularity_resnet_20", **other)
-        return Task(title, dense, chosen, layers, published=published)
+    made = _resnet(dataset) if scale is Scale.FULL else _small_resnet()
+    return replace(made, published=BEST_THERE if dataset == "cifar10" else {})
+
+
+def _resnet(dataset: str) -> Task:
+    """As published."""
+    changed: Settings = {"dataset_name": dataset, "normalize": dataset}
+    dense = describe("granularity_resnet_20", **({} if dataset == "cifar10" else changed))
+    title = f"ResNet-20 on {dataset.upper().replace('CIFAR', 'CIFAR-')}"
+    layers = ("fc", "blocks.3.shortcut", "blocks.6.shortcut")
+    return Task(title, dense, _units(layers), RESNET_ALLOCATIONS)
+
+
+def _small_resnet() -> Task:
+    """A block a stage, on digits."""
     times: Settings = {
         "training_steps": "40it",
         "warmup_steps": "10it",
@@ -156,15 +154,22 @@ def resnet20(scale: Scale, *, dataset: str = "cifar10") -> Task:
         "lr": 0.1,
     }
     dense = stand_in("granularity_resnet_8", "cifar_resnet_8_4", **times)
-    return _smoke(
-        Task(
-            "A small network in place of ResNet-20, on digits",
-            dense,
-            chosen,
-            layers,
-            published=BEST_THERE,
-        )
-    )
+    layers = ("fc", "blocks.1.shortcut", "blocks.2.shortcut")
+    title = "A small network in place of ResNet-20, on digits"
+    return _smoke(Task(title, dense, _units(layers), RESNET_ALLOCATIONS))
+
+
+def _units(ignored: tuple[str, ...]) -> dict[str, Settings]:
+    """How units of a ResNet are cut; channels behind the activation, as gates.
+
+    Args:
+        ignored: What the code never prunes: the output layer, and shortcuts that have weights.
+    """
+    return {
+        "weights": {"granularity": "weights", "layers_to_ignore": ignored},
+        "kernels": {"granularity": "kernels", "layers_to_ignore": ignored},
+        "channels": {"granularity": "gates"},
+    }
 
 
 def _smoke(task: Task) -> Task:
