@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).resolve().parents[2]
 PROGRAM = str(PROJECT / "open_prune.py")
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
-WORDS = ("--training_steps=120ep", "--checkpoint_every=1ep", "--evaluate_only_at_end", "--threads=1")
+WORDS = (
+    "--training_steps=120ep",
+    "--checkpoint_every=1ep",
+    "--evaluate_only_at_end",
+    "--threads=1",
+)
 _PATIENCE_S = 240.0
 
 pytestmark = pytest.mark.slow
