@@ -75,7 +75,7 @@ def raise_for(standing: Standing, store: Store) -> None:
     if standing.stopped is not None:
         left = [*standing.waiting, *standing.working, *standing.elsewhere]
         if standing.working:
-            lines.append(f"{_runs(standing.working)} with the cluster, which goes on with them.")
+            lines.append(f"{_runs(standing.working)} with the cluster, which goes on.")
         lines.append(
             f"Stopped by {standing.stopped}: {_runs(left)} not done. Run the same command again "
             "to continue."
