@@ -65,15 +65,22 @@ function bar(density) {
 
 /* Two runs. */
 
-/* The hyperparameters in which two runs differ. */
+/* The hyperparameters in which two runs differ; those that only one of them has can be unfolded. */
 function hyperparameters(left, right) {
   const unknown = [left, right].filter((run) => !run.own);
   if (unknown.length) return empty(`Those of ${unknown[0].key} cannot be read.`);
   const value = (run, name) => (name in run.hyperparameters ? written(run.hyperparameters[name]) : "-");
+  const line = (name) => [name, value(left, name), value(right, name)];
   const from = (run) => run.sources.join(", ") || BEGINNING;
-  const lines = Object.keys(report.shared).map((name) => [name, value(left, name), value(right, name)]);
-  const differ = [...lines, ["from", from(left), from(right)]].filter(([, a, b]) => a !== b);
-  return differ.length ? lined(["", "A", "B"], differ) : empty("None differ.");
+  const isShared = (name) => name in left.hyperparameters && name in right.hyperparameters;
+  const names = Object.keys(report.shared);
+  const lines = [["kind", left.kind, right.kind], ["from", from(left), from(right)], ...names.filter(isShared).map(line)];
+  const differ = lines.filter(([, a, b]) => a !== b);
+  const others = names.filter((name) => !isShared(name)).map(line).filter(([, a, b]) => a !== b);
+  return html("div", {},
+    differ.length ? lined(["", "A", "B"], differ) : empty("None differ."),
+    html("details", { hidden: !others.length },
+      html("summary", {}, `${others.length} that only one of them has`), lined(["", "A", "B"], others)));
 }
 
 /* Two values and their difference, as texts. */

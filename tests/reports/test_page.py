@@ -315,6 +315,14 @@ def test_two_runs(opened: Chrome, mixed: Path) -> None:
     a, b = (end_metric(run, "test accuracy") or 0.0 for run in (left, right))
     sign = "-" if b < a else "+"
     assert rows["test accuracy"] == [percent(a), percent(b), sign + percent(abs(b - a))]
+    (dense,) = _runs(mixed, "train")
+    _choose(opened, "right", _key(dense))
+    shown = opened.find_element(CSS, "#differences table").text.splitlines()
+    assert shown[1:3] == ["kind oneshot train", f"from {_key(dense)} its initialization"]
+    folded = opened.find_element(CSS, "#differences details")
+    assert "branch.strategy" not in folded.text
+    folded.find_element(CSS, "summary").click()
+    assert "branch.strategy magnitude -" in folded.text
     _choose(opened, "right", _key(left))
     assert "None differ." in opened.find_element(CSS, "#differences").text
 
