@@ -112,7 +112,7 @@ class Cluster:
             _kill(process)
         self._daemons[node].wait()
 
-    def wait_for(self, what: str, is_so: Callable[[], bool], timeout_s: float = 120) -> None:
+    def wait_for(self, what: str, is_so: Callable[[], bool], timeout_s: float = 300) -> None:
         """Wait until something is so."""
         until = time.monotonic() + timeout_s
         while not is_so():

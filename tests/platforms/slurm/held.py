@@ -1,8 +1,9 @@
 """What a test gives to Slurm in place of Python: runs wait in the middle as long as they are told.
 
 Called as Python is: ``held.py open_prune.py run NAME/replicate_R``. A run for which there is a file
-``$HELD/NAME`` waits after some updates until that file is gone, or until it is asked to stop. It
-tells that it is there by ``$HELD/NAME.reached``.
+``$HELD/NAME`` waits after some updates until that file is gone, or until it is asked to stop; it
+then removes the file, and does not wait when it goes on. By ``$HELD/NAME.reached`` it tells that it
+has come so far.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ if __name__ == "__main__":
             held.with_suffix(".reached").touch()
             while held.exists() and self.context.stop.requested is None:
                 time.sleep(0.05)
+            held.unlink(missing_ok=True)
 
     Recording._arrive = wait  # type: ignore[method-assign]
     sys.argv = sys.argv[1:]
