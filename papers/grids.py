@@ -47,7 +47,7 @@ def stand_in(preset: str, network: str, **hyperparameters: Any) -> TrainDesc:  #
 
 
 def below(scale: Scale) -> tuple[str, ...]:
-    """What tables of small networks say of published numbers beside them."""
+    """What is said below tables of small networks."""
     if scale is Scale.FULL:
         return ()
-    return ("Small networks stand in here: published numbers are those of what they stand for.",)
+    return ("Small networks on digits stand in here: published numbers are not of these.",)
