@@ -178,7 +178,7 @@ def measures(network: Network, dataset: str, scale: Scale) -> Study:
     table = tabulated(what, "measure", cells, map(_rounds, (0, *grid.rounds)))
     return Study(
         table,
-        (_by_rounds(grid, what), _training(grid, what)),
+        (_by_rounds(grid), _training(grid)),
         grid.replicates,
         notes=(NOTE, *below(scale)),
     )
@@ -216,17 +216,17 @@ def _rounds(number: int) -> str:
     return f"{number} round{'' if number == 1 else 's'}"
 
 
-def _by_rounds(grid: Grid, title: str) -> Figure:
+def _by_rounds(grid: Grid) -> Figure:
     """Accuracy over the number of rounds."""
     curves = tuple(
         Curve(measure, tuple(Point(grid.pruned(measure, n), n) for n in grid.rounds))
         for measure in MEASURES
     )
     lines = (Baseline(UNPRUNED, grid.dense),)
-    return Figure("rounds", title, Measure("rounds"), ACCURACY, curves, lines, log_x=True)
+    return Figure("rounds", grid.title, Measure("rounds"), ACCURACY, curves, lines, log_x=True)
 
 
-def _training(grid: Grid, title: str) -> Figure:
+def _training(grid: Grid) -> Figure:
     """Accuracy over epochs, in the most rounds."""
     last = grid.rounds[-1]
     runs = {measure: grid.pruned(measure, last) for measure in MEASURES}
@@ -240,7 +240,7 @@ def _training(grid: Grid, title: str) -> Figure:
         )
         for measure, run in {UNPRUNED: grid.dense, **runs}.items()
     )
-    title = f"{title}, in {last} rounds"
+    title = f"{grid.title}, in {last} rounds"
     return Figure("training", title, Measure("epochs"), ACCURACY, curves)
 
 

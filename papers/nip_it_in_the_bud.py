@@ -219,26 +219,24 @@ def _row(
 
 
 def _figure(experiment: Experiment) -> Figure:
-    """Error over weights."""
+    """Error over weights; all lines begin with the network itself."""
     ways = {TUNED: experiment.tuned, SCRATCH: experiment.scratch}
-    pruned = [
-        Curve(
-            f"{criterion}, {name}",
-            tuple(Point(way(criterion, cuts)) for cuts in experiment.cuts),
-        )
-        for criterion in CRITERIA
-        for name, way in ways.items()
-    ]
-    reduced = [
-        Curve(
-            f"reduced {what}",
-            tuple(
-                Point(run) for run in (experiment.dense, *map(experiment.smaller, names.values()))
-            ),
-        )
-        for what, names in experiment.reduced.items()
-    ]
-    return Figure("figure", experiment.title, WEIGHTS, ERROR, (*pruned, *reduced))
+    runs = {
+        **{
+            f"{criterion}, {name}": [way(criterion, cuts) for cuts in experiment.cuts]
+            for criterion in CRITERIA
+            for name, way in ways.items()
+        },
+        **{
+            f"reduced {what}": [experiment.smaller(network) for network in networks.values()]
+            for what, networks in experiment.reduced.items()
+        },
+    }
+    curves = tuple(
+        Curve(label, tuple(map(Point, (experiment.dense, *smaller))))
+        for label, smaller in runs.items()
+    )
+    return Figure("figure", experiment.title, WEIGHTS, ERROR, curves)
 
 
 NOTE = (
