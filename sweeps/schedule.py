@@ -189,8 +189,10 @@ class _Schedule:
             self._fail(run, ended.reason)
         else:
             self._settle(run)
-            if self._is[run] is _Is.WAITING and stopping is None:
-                self._lose(run, ended.reason)
+            # One that others stopped, or have, goes on later: that says nothing against it.
+            undone = self._is[run] is _Is.WAITING and outcome is not Outcome.STOPPED
+            if undone and stopping is None:
+                self._lose(run, ended.reason or "what was asked for is not there")
         self._observer.ended(self._goals[run], outcome, ended.reason)
 
     def _lose(self, run: str, reason: str) -> None:

@@ -125,6 +125,17 @@ def test_a_run_that_is_lost_is_given_out_again(root: Path) -> None:
     assert len(crew.told) == 3
 
 
+def test_a_run_that_others_stop_is_given_out_again(root: Path) -> None:
+    """As often as it takes: it can be continued, so nothing is wrong with it."""
+
+    def stopped(task: Task) -> Ended:
+        return Ended(task, Outcome.STOPPED, "Stopped by SIGTERM.")
+
+    crew = Here(root, deeds={first(dense()): [stopped] * 5})
+    assert names(swept(crew, wanted(root, [dense()])).done) == [dense().name]
+    assert len(crew.told) == 6
+
+
 def test_a_run_that_is_lost_three_times_has_failed(root: Path) -> None:
     """Its directory says so too; what does not need it is carried out."""
     other = dense(training_steps="2it")
