@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from branches.base import recipe_of
 from foundations.run_directory import Fact
 from foundations.store import Store
 from papers import PAPERS
@@ -25,6 +26,19 @@ TABLES = [
     ("weight_level", "snapshots_cifar10", 16),
     ("weight_level", "imagenet", 24),
 ]
+
+
+@pytest.mark.parametrize("paper", sorted({paper for paper, _, _ in TABLES}))
+def test_every_table_is_small_at_the_scale_of_smoke(paper: str) -> None:
+    """One replicate of at most 21 runs on digits, for the cells of the rows and columns it has."""
+    for make in PAPERS[paper].studies.values():
+        small, full = make(Scale.SMOKE), make(Scale.FULL)
+        assert small.replicates == (1,)
+        assert 0 < len(small.runs) <= 21
+        assert small.table.corner == full.table.corner
+        assert len(small.table.rows) <= len(full.table.rows)
+        data = {recipe_of(run).dataset.dataset_name for run in small.runs}
+        assert data == {"digits"}
 
 
 @pytest.mark.slow
