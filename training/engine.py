@@ -83,7 +83,7 @@ class Engine:
             memory_format=self.numerics.memory_format,
             portion=portion_of(group),
         )
-        self._group, self._shared = group, None if group is None else Shared(group)
+        self.group, self._shared = group, None if group is None else Shared(group)
         self._rank = () if group is None else (group.rank,)
         if group is not None:
             synchronize(self.network, group)
@@ -153,7 +153,7 @@ class Engine:
         if until > (epoch + 1) * self.iterations_per_epoch:
             raise ValueError("advance stays within an epoch")
         told = {"do": ADVANCE, "until": until}
-        with nullcontext() if self._group is None else self._group.engaged(told):
+        with nullcontext() if self.group is None else self.group.engaged(told):
             self._go_on(epoch, first, until, watch)
 
     def _go_on(self, epoch: int, first: int, until: int, watch: Watch | None) -> None:
@@ -232,13 +232,13 @@ class Engine:
 
     def _changed(self) -> State:
         """The state behind the change, which the first of several processes makes for all."""
-        if self._group is None:
+        if self.group is None:
             return self._made_change()
-        if not self._group.leads:
-            return received(self._group.hear())
-        with self._group.listening():
+        if not self.group.leads:
+            return received(self.group.hear())
+        with self.group.listening():
             state = self._made_change()
-            give(self._group, state)
+            give(self.group, state)
         return state
 
     def _made_change(self) -> State:
