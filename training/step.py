@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     ]
     Step = Callable[["Tensors", Tensor, Tensor, Rate, int], Tensor]
     Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
-    """From images (B, C, H, W), logits (B, classes) and labels (B,) to the loss, one number."""
+    """From images (B, C, H, W), logits (B, classes) and labels (B,) to the loss: one number, a mean
+    over examples, so that the losses of parts of a batch make up that of the whole."""
 
 
 @dataclass(frozen=True)
