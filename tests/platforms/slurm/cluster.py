@@ -52,8 +52,10 @@ PreemptMode=REQUEUE
 ReturnToService=2
 SlurmdTimeout=10
 KillWait=30
-NodeName=node1 NodeAddr=127.0.0.1 NodeHostname=localhost Port={ports[1]} CPUs=2 Weight=1 Feature=one
-NodeName=node2 NodeAddr=127.0.0.1 NodeHostname=localhost Port={ports[2]} CPUs=2 Weight=2 Feature=two
+GresTypes=gpu
+NodeName=DEFAULT CPUs=2 RealMemory=500 Gres=gpu:1
+NodeName=node1 NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[1]} Weight=1 Feature=one
+NodeName=node2 NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[2]} Weight=2 Feature=two
 PartitionName=low Nodes=ALL Default=YES PriorityTier=1 PreemptMode=REQUEUE
 PartitionName=high Nodes=ALL PriorityTier=10 PreemptMode=OFF
 """
@@ -134,6 +136,7 @@ class Cluster:
         (self.folder / "state").mkdir()
         text = CONFIGURATION.format(folder=self.folder, user=getpass.getuser(), ports=_ports(3))
         (self.folder / "slurm.conf").write_text(text)
+        (self.folder / "gres.conf").write_text("Name=gpu File=/dev/null\n")
 
     def _start_munge(self) -> None:
         key = self.folder / "munge.key"

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,9 @@ import pytest
 
 from foundations.run_directory import DIGESTS, DONE, LOG, RunDirectory, RunState
 from foundations.store import Store
+from platforms.crew import Task
+from platforms.slurm import Slurm, script
+from platforms.slurm.arrays import Array
 from tests.branches.runs import dense, pruned, run
 from tests.platforms.slurm.cluster import Cluster, lacking
 
@@ -168,6 +171,31 @@ def test_what_waits_for_the_same_is_one_array_and_a_failed_run_stops_no_other(si
     again, _ = site.ended("sweep", str(file))
     assert again == 1
     assert len(site.jobs()) == 6  # nothing was submitted
+
+
+def test_slurm_understands_all_that_it_is_asked_for(site: Site) -> None:
+    """It says when such a job would begin, without taking it; and refuses what there is not."""
+    everything = Slurm(
+        root=str(site.root),
+        partition="high",
+        account="pruning",
+        qos="normal",
+        constraint="one|two",
+        time="0-1:30",
+        cpus=2,
+        gpus=1,
+        mem_gb=0.25,
+    )
+    task = Task(f"{dense().name}/replicate_1")
+
+    def asked(platform: Slurm) -> str:
+        array = Array.new(site.root, [task])
+        array.script.write_text(script.text(array, platform, (), None))
+        return site.cluster.ask("sbatch", "--test-only", str(array.script))
+
+    asked(everything)
+    with pytest.raises(AssertionError, match="node configuration"):
+        asked(replace(everything, gpus=2))
 
 
 def test_a_run_that_is_preempted_goes_on_from_its_checkpoint(
