@@ -13,11 +13,11 @@ from branches.base import Branch, dense_ancestor, pruning_of
 from datasets.hparams import DatasetHparams
 from foundations.description import BranchDesc, RunRef
 from foundations.errors import UserError
-from foundations.hparams import not_hashed, optional_step_field, step_field
+from foundations.hparams import optional_step_field, step_field
 from foundations.steps import Step
 from pruning.hparams import PruningHparams
 from training.hparams import TrainingHparams
-from training.openlth import OpenLthDesc, OpenLthHparams, check_content
+from training.openlth import OpenLthDesc, OpenLthHparams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,8 +35,8 @@ class OpenLthBranch(Branch):
 
     kind: ClassVar[str] = "openlth_branch"
 
-    content: str
-    """The checksum of its states, its mask and its measurements."""
+    experiment: str
+    """What it is called there: lottery_<md5>/level_1. Its replicates share that."""
 
     begin: Step = step_field(Step())
     """The step of its first state."""
@@ -46,16 +46,6 @@ class OpenLthBranch(Branch):
 
     training: TrainingHparams | None = None
     """Its training; by default its parent's."""
-
-    experiment: str | None = not_hashed(None)
-    """What it is called there: lottery_<md5>/level_1."""
-
-    path: str | None = not_hashed(None)
-    """Where it lay when it was imported. That is not part of what it is."""
-
-    def check(self) -> None:
-        """Refuse what is no checksum."""
-        check_content(self)
 
     def recipe(self, parent: TrainDesc) -> TrainDesc:
         """The parent's, with its own data and training where it has some."""
@@ -105,7 +95,7 @@ class OpenLthPruned(OpenLthBranch):
         """
         if self.origin_step is None:
             raise UserError(
-                f"{self.experiment or self.kind} of OpenLTH began from weights that are no saved "
+                f"{self.experiment} of OpenLTH began from weights that are no saved "
                 "state of its dense run, so that another mask cannot be put on them."
             )
         return RunRef(dense_ancestor(parent), step=self.origin_step)

@@ -21,13 +21,18 @@ ABOUT = """Read the runs of a results folder of OpenLTH, or of its fork, and kee
 
 DIR holds train_<md5>/replicate_1/main, lottery_<md5>/replicate_1/level_0/main, and so on. Training
 jobs, pre-training, levels of lotteries and branches are read: weights, masks and what was logged.
-They are named by their content, openlth_..., openlth_branch_... or openlth_pruned_..., and can be
-read, evaluated and branched from, but not trained on. The same command again takes what is new."""
+They are named by what they are called there and by their hyperparameters, openlth_...,
+openlth_branch_... or openlth_pruned_..., and can be read, evaluated and branched from, but not
+trained on. The same command again takes what is new."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OpenLthFlags(Hparams):
-    """How much is told."""
+    """What they are called, and how much is told."""
+
+    series: str | None = None
+    """A word that enters the names, for results of another folder that are called the same there:
+    OpenLTH draws without seeds, so that two trainings of one recipe differ."""
 
     quiet: bool = False
     """Tell of runs that are refused, and the numbers, alone."""
@@ -52,15 +57,15 @@ def import_openlth(arguments: Sequence[str]) -> None:
     from reports.openlth.importing import REFUSED, Importing, summary
     from reports.openlth.layout import places
 
-    quiet = flags["openlth"].quiet
+    asked = flags["openlth"]
 
     def say(told: Told) -> None:
-        if not quiet and told.outcome != REFUSED:
+        if not asked.quiet and told.outcome != REFUSED:
             print(f"{told.outcome}: {_origin(told)} is {told.run}")  # noqa: T201 - the output
 
     found = places(Path(words[0]).expanduser())
     process.prepare()
-    told = Importing(flags["platform"], found, say).all()
+    told = Importing(flags["platform"], found, say, asked.series).all()
     print(summary(told))  # noqa: T201 - the command's output
     if refused := [one for one in told if one.outcome == REFUSED]:
         lines = [f"  {_origin(one)}: {one.reason}." for one in refused]

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from branches import KINDS
-from branches.base import recipe_of
+from branches.base import lineage, recipe_of
 from foundations.description import BranchDesc, RunRef
 from foundations.fields import show
 from foundations.plugins import AbsentPluginError
@@ -33,7 +33,8 @@ def in_words(description: Description) -> str:
     if (found := of_openlth(description)) is not None:
         recipe = recipe_of(description)
         where = f"{recipe.model.model_name} on {recipe.dataset.dataset_name}"
-        return f"{where}, OpenLTH's {found.experiment or 'training'}"
+        series = vars(lineage(description)[0])["openlth"].series
+        return f"{where}, OpenLTH's {found.experiment}" + (f" of {series}" if series else "")
     if isinstance(description, BranchDesc):
         branch, chosen = description.branch, description.branch.canonical()
         names = [field.name for field in dataclasses.fields(branch) if field.name in chosen]

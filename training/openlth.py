@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
-from foundations.hparams import Hparams, not_hashed, step_field
+from foundations.hparams import Hparams, step_field
 from foundations.steps import Step
 from training.description import TrainDesc
-
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class OpenLthHparams(Hparams):
-    """What was found of such a run. OpenLTH cannot train it again: what it is, is its content."""
+    """Which run of OpenLTH it is. Its replicates share this; what each holds, its start tells."""
 
-    content: str
-    """The checksum of its states, its mask and its measurements."""
+    experiment: str
+    """What it is called there: train_<md5>, or lottery_<md5>/level_0."""
 
     begin: Step = step_field(Step())
     """The step of its first state."""
 
-    experiment: str | None = not_hashed(None)
-    """What it is called there: lottery_<md5>/level_0."""
-
-    path: str | None = not_hashed(None)
-    """Where it lay when it was imported. That is not part of what it is."""
+    series: str | None = None
+    """A word that keeps it apart from a run that is called the same, and was trained elsewhere."""
 
     def check(self) -> None:
-        """Refuse what is no checksum."""
-        check_content(self)
+        """Refuse words that say nothing."""
+        self.require(bool(self.experiment.strip()), "experiment", "it is the name of a folder")
+        self.require(self.series is None or bool(self.series.strip()), "series", "it is a word")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +33,7 @@ class OpenLthDesc(TrainDesc):
     """A run of OpenLTH that began from an initialization."""
 
     openlth: OpenLthHparams
-    """What was found."""
+    """What it is called."""
 
     @property
     def kind(self) -> str:
@@ -54,13 +49,3 @@ class OpenLthDesc(TrainDesc):
     def step(self) -> Step:
         """The step of its first state."""
         return self.openlth.begin
-
-
-def check_content(hparams: Hparams) -> None:
-    """Refuse a ``content`` that is no checksum.
-
-    Raises:
-        UserError: It is none.
-    """
-    ok = _DIGEST.fullmatch(vars(hparams)["content"]) is not None
-    hparams.require(ok, "content", "it is a sha256, 64 hex digits")

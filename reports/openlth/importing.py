@@ -67,11 +67,13 @@ class Importing:
         platform: Where runs and data sets are.
         places: All runs of the folder.
         say: Told of each run.
+        series: The word that the names of all of them hold; None is none.
     """
 
     platform: Platform
     places: Sequence[Place]
     say: Callable[[Told], None]
+    series: str | None = None
     made: dict[Place, Description] = field(default_factory=dict)
 
     def all(self) -> list[Told]:
@@ -97,10 +99,11 @@ class Importing:
         found = read_found(place.path, setting)
         described = self._described(place, parent, recipe, found)
         directory = self._store.run(described, place.replicate)
+        _check_same(directory, found, place)
         outcome = THERE if directory.state is RunState.DONE else ADDED
         directory.prepare(described, KINDS)
         if outcome == ADDED:
-            _write(directory, found, setting)
+            _write(directory, found, setting, place)
         self.made[place] = described
         return Told(place, outcome, f"{described.name}/replicate_{place.replicate}")
 
@@ -124,21 +127,19 @@ class Importing:
     def _described(
         self, place: Place, parent: Description | None, recipe: TrainDesc, found: Found
     ) -> Description:
-        where = {"experiment": place.name, "path": str(place.path.resolve())}
         if parent is None:
             if found.mask is not None:
                 raise UserError("it has a mask, and no run from which it began")
-            own = OpenLthHparams(content=found.content, begin=found.begin, **where)
+            own = OpenLthHparams(experiment=place.name, begin=found.begin, series=self.series)
             return OpenLthDesc(
                 model=recipe.model, dataset=recipe.dataset, training=recipe.training, openlth=own
             )
         before = recipe_of(parent)
         branch = OpenLthBranch(
-            content=found.content,
+            experiment=place.name,
             begin=found.begin,
             dataset=None if recipe.dataset == before.dataset else recipe.dataset,
             training=None if recipe.training == before.training else recipe.training,
-            **where,
         )
         if found.mask is not None:
             branch = self._pruned(branch, place, parent, found)
@@ -193,7 +194,24 @@ def _kept_are_equal(weight: Tensor, other: Tensor | None, keep: Tensor) -> bool:
     )
 
 
-def _write(directory: RunDirectory, found: Found, setting: Setting) -> None:
+def _check_same(directory: RunDirectory, found: Found, place: Place) -> None:
+    """Refuse to take a run for another one: OpenLTH calls all of one recipe the same.
+
+    Raises:
+        UserError: There is a run of that name with other states, mask or measurements.
+    """
+    start = directory.start()
+    own = found.content if start is None else start["facts"].get("content")
+    if start is not None and own != found.content:
+        raise UserError(
+            f"{directory.name}/{directory.path.name} was imported from {start['facts'].get('path')}"
+            f", with other states, mask or measurements than those in {place.path}. Where that is "
+            "another training of the same recipe, import it with a name for all of them, such as "
+            "--series=second"
+        )
+
+
+def _write(directory: RunDirectory, found: Found, setting: Setting, place: Place) -> None:
     """Write a run as if it had been recorded here, and seal it."""
     claim = directory.claim()
     if claim is None:
@@ -202,7 +220,8 @@ def _write(directory: RunDirectory, found: Found, setting: Setting) -> None:
     with claim:
         states = {step.iterations(per_epoch): weights for step, weights in found.states.items()}
         first = State(found.begin.iterations(per_epoch), states.pop(min(states)), found.mask)
-        write_start(directory, Start(first, {"trained_by": "OpenLTH"}), setting)
+        facts = {"trained_by": "OpenLTH", "path": str(place.path.resolve())}
+        write_start(directory, Start(first, facts | {"content": found.content}), setting)
         for at, weights in states.items():
             save(directory, State(at, weights, found.mask), Step.at(at, per_epoch))
         directory.write_metrics(found.metrics)

@@ -77,15 +77,14 @@ OPENLTH = OpenLthDesc(
     model=RECIPE.model,
     dataset=RECIPE.dataset,
     training=RECIPE.training,
-    openlth=OpenLthHparams(content=CONTENT, path="anywhere"),
+    openlth=OpenLthHparams(experiment="lottery_0/level_pretrain"),
 )
 OPENLTH_LEVEL_0 = _branch(
     OPENLTH,
     OpenLthBranch,
-    content=CONTENT,
+    experiment="lottery_0/level_0",
     begin="1000it",
     training=RECIPE.training,
-    experiment="any",
 )
 
 
@@ -271,19 +270,19 @@ NAMES: dict[str, tuple[Description, str]] = {
         _branch(DIGITS, Interpolate, fork_step=Step(2), other_data_order_seed=3, points=31),
         "interpolate_9899b3821cd3f880",
     ),
-    "openlth": (OPENLTH, "openlth_4165b536f2670ba4"),
-    "openlth, after pre-training": (OPENLTH_LEVEL_0, "openlth_branch_36ea0074102baede"),
+    "openlth": (OPENLTH, "openlth_85c880c56e539117"),
+    "openlth, after pre-training": (OPENLTH_LEVEL_0, "openlth_branch_d01d726cd507e24b"),
     "openlth, a level": (
         _branch(
             OPENLTH_LEVEL_0,
             OpenLthPruned,
-            content=CONTENT,
+            experiment="lottery_0/level_1",
             begin="1000it",
             origin_step="1000it",
             prune_fraction=0.2,
             layers_to_ignore=("fc.weight",),
         ),
-        "openlth_pruned_73a27daa91b35c35",
+        "openlth_pruned_6861f0121d54df0f",
     ),
     "two deep": (TWICE, "oneshot_b0d50eaec199b4d5"),
     "three deep, other runs": (THRICE, "oneshot_ac6569321687cd52"),

@@ -152,6 +152,55 @@ def test_the_same_command_does_nothing(cli: Cli, folder: Folder, imported: dict[
     assert told.out.splitlines()[-2].endswith("/replicate_2")
 
 
+def test_replicates_share_their_names(cli: Cli, folder: Folder, imported: dict[str, Run]) -> None:
+    """Means are taken over them, and branches grow on each; each has the weights that it had."""
+    folder.state(f"{TRAIN}/replicate_2/main", "ep2_it0", weights(22))
+    folder.logger(f"{TRAIN}/replicate_2/main", "test_accuracy,46,0.25")
+    assert cli("import-openlth", str(folder.path), "--quiet").code == 0
+    name = imported[TRAIN].name
+    second = open_prune.open_run(name, 2)
+    assert torch.equal(second.weights("2ep")["fc.weight"], weights(22)["fc.weight"])
+    table = open_prune.frame()
+    assert table[table.name == name]["test accuracy"].mean() == 0.5
+    told = cli("branch", name, "oneshot", "--prune_step=2ep", "--replicates=1-2", "--threads=1")
+    assert told.code == 0, told.err
+    grown = told.rows[-2][0]
+    for number, seed in ((1, 1), (2, 2)):
+        run = open_prune.open_run(grown, number)
+        start, keep = run.weights(run.steps[0])["fc.weight"], run.mask()["fc.weight"]
+        assert torch.equal(start, weights(seed)["fc.weight"] * keep)
+
+
+def test_another_training_of_the_same_recipe(
+    cli: Cli, folder: Folder, imported: dict[str, Run]
+) -> None:
+    """It is called the same there: it is never taken for the first one, and can have a series."""
+    run = imported[TRAIN]
+    seal = (run.path / "done.json").read_bytes()
+    folder.state(f"{TRAIN}/replicate_1/main", "ep2_it0", weights(77))
+    told = cli("import-openlth", str(folder.path / TRAIN))
+    assert told.code == 1
+    assert f"{run.name}/replicate_1 was imported from {folder.path / TRAIN}" in told.err
+    assert "with other states, mask or measurements" in told.err
+    assert (run.path / "done.json").read_bytes() == seal
+    told = cli("import-openlth", str(folder.path / TRAIN), "--series=second")
+    assert "2 imported, 0 already there, 1 refused" in told.out
+    listed = cli("ls").out
+    assert f"OpenLTH's {TRAIN} of second" in listed
+    assert f"OpenLTH's {ONESHOT} of second" in listed
+
+
+def test_a_broken_off_import_of_another_training(
+    cli: Cli, folder: Folder, imported: dict[str, Run]
+) -> None:
+    """It is not completed with what belongs to another run."""
+    run = imported[TRAIN]
+    (run.path / "done.json").unlink()
+    folder.state(f"{TRAIN}/replicate_1/main", "ep2_it0", weights(77))
+    assert "with other states" in cli("import-openlth", str(folder.path / TRAIN)).err
+    assert run.state.value == "interrupted"
+
+
 def test_an_import_that_was_broken_off(cli: Cli, folder: Folder, imported: dict[str, Run]) -> None:
     """It is made whole by the same command, to the same bytes."""
     run = imported[f"{LOTTERY}/level_1"]
