@@ -92,11 +92,11 @@ class _World:
             rank.kill()
 
 
-def _until(what: Callable[[], bool]) -> None:
+def _until(what: Callable[[], bool], every_s: float = 0.05) -> None:
     end = time.monotonic() + _PATIENCE_S
     while not what():
         assert time.monotonic() < end
-        time.sleep(0.05)
+        time.sleep(every_s)
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_whoever_is_lost_the_bytes_are_the_same(worlds: list[_World]) -> None:
     troubled.newer_checkpoint()
     before = [rank.pid for rank in troubled.ranks()]
     troubled.ranks()[1].kill()
-    _until(lambda: len(set(_pids(troubled)) - set(before)) == 2)
+    _until(lambda: len(set(_pids(troubled)) - set(before)) == 2, every_s=0.5)
     troubled.newer_checkpoint()
     second.kill()
     for rank in troubled.ranks():
