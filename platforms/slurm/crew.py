@@ -13,6 +13,7 @@ takes longer than that to believe it, so nobody waits for a dead claim.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import defaultdict
 from dataclasses import dataclass
@@ -106,7 +107,11 @@ class SlurmCrew:
         self._stopping = True
 
     def close(self) -> None:
-        """Nothing is held here."""
+        """Leave the jobs to Slurm, and tell how they could be cancelled."""
+        if self._jobs:
+            arrays_left = dict.fromkeys(job.number.partition("_")[0] for job in self._jobs.values())
+            words = f"{len(self._jobs)} jobs stay in the queue: 'scancel {' '.join(arrays_left)}'"
+            print(f"{words} cancels them.", file=sys.stderr)  # noqa: T201 - who leaves is told
 
     def _under_way(self) -> dict[str, _Job]:
         """The runs below this root that have a job in the queue, whoever submitted it."""

@@ -197,6 +197,19 @@ def test_who_stops_leaves_the_rest_to_slurm(crew: SlurmCrew) -> None:
     assert "scancel 1_0" in ended.reason
 
 
+def test_who_leaves_is_told_how_to_cancel_what_stays(
+    crew: SlurmCrew, slurm: FakeSlurm, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once for each array; where nothing stays, nothing is said."""
+    crew.submit([_task("a"), _task("b"), _task("c", "a")])
+    crew.close()
+    assert capsys.readouterr().err == "3 jobs stay in the queue: 'scancel 1 2' cancels them.\n"
+    slurm.entries.clear()
+    crew.ended(0)
+    crew.close()
+    assert capsys.readouterr().err == ""
+
+
 def test_lines_of_squeue_are_read() -> None:
     """Names may have bars in them; jobs without an index are nobody's."""
     text = "a|b|3|12|RUNNING|None\nwrap|N/A|13|PENDING|Resources\n"

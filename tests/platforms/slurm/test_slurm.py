@@ -223,6 +223,7 @@ def test_who_leaves_finds_his_jobs_again(site: Site) -> None:
         said, _ = process.communicate(timeout=WAIT_S)
     assert process.returncode == 75, said
     assert "with the cluster" in said
+    assert "2 jobs stay in the queue: 'scancel " in said
     assert [state for _, state, _ in site.jobs()] == ["RUNNING", "PENDING"]
     site.let_go(dense())
     code, said = site.ended(*BRANCH)
