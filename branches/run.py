@@ -141,6 +141,7 @@ def _had(
     claim = _claimed(directory, context, steps, whole=whole)
     if claim is not None:
         with claim, threads.announce():
+            directory.prepare(job.description, KINDS)  # if it was cleaned away before the claim
             work = _Work(job, directory, claim, context, companions)
             work.carry_on(states, steps, whole=whole)
     return directory

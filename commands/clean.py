@@ -36,7 +36,8 @@ class CleanFlags(Hparams):
     """Remove it. Without this, it is shown alone."""
 
     def check(self) -> None:
-        """Refuse what there is not."""
+        """Refuse what there is not, and nothing at all."""
+        self.require(bool(self.only), "only", f"name some of {', '.join(KINDS)}")
         for kind in self.only:
             if kind not in KINDS:
                 raise unknown("kind of litter", kind, KINDS)
@@ -81,7 +82,8 @@ def _collected(runs: Sequence[RunDirectory], flags: CleanFlags) -> tuple[list[It
 
 def _told(items: Sequence[Item], flags: CleanFlags) -> Iterator[str]:
     if not items:
-        yield f"There is nothing to remove ({', '.join(flags.only)})."
+        nothing = "Nothing was removed" if flags.yes else "There is nothing to remove"
+        yield f"{nothing} ({', '.join(flags.only)})."
         return
     yield table(HEADS, map(_row, items))
     total = size(sum(item.size for item in items))

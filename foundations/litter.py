@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from foundations import checkpoints, claims, states
 from foundations.claims import Claim, owner_of
 from foundations.files import PART, clear_errors, part_name
-from foundations.run_directory import DONE, Fact
+from foundations.run_directory import DIGESTS, DONE, METRICS, Fact
 from foundations.step_folders import half_made, remove
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ _TRUTHS = {
     _REPLAYED: states.TRUTH,
 }
 """The folders of a run that have a folder for each step, and what makes one of these complete."""
+
+_BEGUN = (DONE, METRICS, DIGESTS, _CHECKPOINT, *(f.value for f in (Fact.START, Fact.FAILED)))
+"""What only a run that has begun has: if one alone is lost, the others tell that it did."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def _found(run: RunDirectory, kinds: Collection[str]) -> list[Item]:
 
 def _checkpoints(run: RunDirectory) -> Iterator[Item]:
     path = run.path / _CHECKPOINT
-    if path.exists() and run.done() is not None:
+    if _is_folder(path) and run.done() is not None:
         yield Item(run, "checkpoints", path, size_of(path), "the run is done")
 
 
@@ -126,16 +129,20 @@ def _stale_claims(run: RunDirectory) -> Iterator[Item]:
 
 def _replayed(run: RunDirectory) -> Iterator[Item]:
     path = run.path / _REPLAYED
-    if path.exists():
+    if _is_folder(path):
         yield Item(run, "replayed", path, size_of(path), "it can be made again")
 
 
 def _never_begun(run: RunDirectory) -> Iterator[Item]:
     """A directory that holds a description, and perhaps what was left on the way to a start."""
-    truths = (DONE, Fact.START.value, Fact.FAILED.value)
-    if not any((run.path / name).exists() for name in truths):
+    if _is_folder(run.path) and not any((run.path / name).exists() for name in _BEGUN):
         reason = "it never began; one that waits in a queue looks the same"
         yield Item(run, "runs", run.path, size_of(run.path), reason)
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether it is a folder that lies here: what a link leads to may be somebody else's."""
+    return path.is_dir() and not path.is_symlink()
 
 
 KINDS: dict[str, Callable[[RunDirectory], Iterator[Item]]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 import open_prune
 from foundations.claims import Claim
 from foundations.owners import Owner
+from foundations.run_directory import RunDirectory
 from tests.commands.conftest import DENSE, PRUNED, TRAIN
 
 if TYPE_CHECKING:
@@ -112,19 +114,67 @@ def test_checkpoints_of_runs_that_go_on(cli: Cli, littered: Path) -> None:
     assert failed.exists()
 
 
+@pytest.mark.parametrize("left", ["checkpoint", "metrics.csv", "digests.csv"])
+def test_a_run_that_has_lost_its_start(cli: Cli, littered: Path, left: str) -> None:
+    """What it has beside its description tells that it has begun, whatever else is gone."""
+    dense = littered / DENSE / "replicate_1"
+    for path in dense.iterdir():
+        if path.name not in ("hparams.json", "checkpoint", left):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    if left != "checkpoint":
+        shutil.rmtree(dense / "checkpoint")
+    assert cli("clean", "--yes", "--only=runs").code == 0
+    assert (dense / left).exists()
+    assert not (littered / DENSE / "replicate_7").exists()
+
+
+def test_what_links_lead_to(cli: Cli, littered: Path, tmp_path: Path) -> None:
+    """It may be needed elsewhere: neither it nor the link is touched."""
+    run, elsewhere = littered / DENSE / "replicate_7", tmp_path / "elsewhere"
+    run.rename(elsewhere)
+    run.symlink_to(elsewhere)
+    checkpoint = littered / PRUNED / "replicate_1/checkpoint"
+    (tmp_path / "kept/ep1_it0").mkdir(parents=True)
+    (tmp_path / "kept/ep1_it0/checkpoint.json").write_text("{}")
+    checkpoint.symlink_to(tmp_path / "kept")
+    told = cli("clean", "--yes", "--only=runs,checkpoints,replayed")
+    assert "left alone" not in told.out
+    assert run.is_symlink()
+    assert (elsewhere / "hparams.json").exists()
+    assert (checkpoint / "ep1_it0/checkpoint.json").exists()
+
+
+def test_a_run_that_is_cleaned_away_as_it_begins(
+    cli: Cli, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its worker had written what it is, and comes to its claim afterwards: it is written again."""
+    claim = RunDirectory.claim
+
+    def late(run: RunDirectory, **options: object) -> Claim | None:
+        shutil.rmtree(run.path)
+        return claim(run, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(RunDirectory, "claim", late)
+    assert cli(*TRAIN).code == 0
+    assert (root / DENSE / "replicate_1/hparams.json").exists()
+    open_prune.open_run(DENSE).directory.verify()
+
+
 def test_a_seal_that_is_damaged(cli: Cli, littered: Path) -> None:
     """Whether the run is done is not known: its checkpoint stays, and the others are cleaned."""
     dense = littered / DENSE / "replicate_1"
     (dense / "done.json").write_text("{")
-    told = cli("clean", "--yes")
+    told = cli("clean", "--yes", "--only=checkpoints")
+    assert told.out.startswith("Nothing was removed (checkpoints).")
     assert "replicate_1 is left alone:" in told.out
     assert "done.json is damaged" in told.out
     assert (dense / "checkpoint/ep1_it0/checkpoint.json").exists()
 
 
 def test_mistakes(cli: Cli, root: Path) -> None:
-    """An unknown kind; and no runs at all."""
+    """An unknown kind, or none; and no runs at all."""
     told = cli("clean", "--only=weights")
     assert told.code == 2
     assert "checkpoints" in told.err
+    assert "name some of checkpoints, parts" in cli("clean", "--only=").err
     assert cli("clean").out.startswith("There is nothing to remove")
