@@ -1,7 +1,8 @@
 """How runs are shared out among worker processes of this machine, and what becomes of them.
 
 A place is what one worker has: its share of the cores and, where there are GPUs, one of them. Its
-worker stays from run to run. A run that several processes train together takes as many places.
+worker stays from run to run. A run that several processes train together takes as many places: a
+worker of its own, who sees the GPUs of all of them, starts these processes.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from platforms.crew import Ended, Outcome
 from platforms.local import gpus
-from platforms.local.together import Together
 from platforms.local.worker import Worker
 from platforms.threads import configure_threads
 
@@ -41,7 +41,7 @@ class _Place:
 class _Busy:
     """Who carries out a task, and in which places."""
 
-    who: Worker | Together
+    who: Worker
     places: Sequence[_Place]
 
 
@@ -113,13 +113,12 @@ class LocalCrew:
             places, self._free = self._free[:wanted], self._free[wanted:]
             self._busy[task.run] = _Busy(self._who(task, places), places)
 
-    def _who(self, task: Task, places: Sequence[_Place]) -> Worker | Together:
-        """Those who carry out a task, set to work."""
-        environ = self._environ(place.gpu for place in places)
-        if task.processes > 1:
-            return Together(task, self._told(), environ, self._platform.results_root())
-        worker = places[0].worker or Worker(self._told(), environ)
-        places[0].worker = None
+    def _who(self, task: Task, places: Sequence[_Place]) -> Worker:
+        """The one who carries out a task, set to work."""
+        stays = places[0].worker if task.processes == 1 else None
+        if stays is not None:
+            places[0].worker = None
+        worker = stays or Worker(self._told(), self._environ(place.gpu for place in places))
         worker.begin(task)
         return worker
 
@@ -143,7 +142,10 @@ class LocalCrew:
             if ended is None:
                 continue
             del self._busy[run]
-            if isinstance(busy.who, Worker) and busy.who.alive:
+            if ended.task.processes > 1:
+                busy.who.dismiss()
+                busy.who.wait()
+            elif busy.who.alive:
                 busy.places[0].worker = busy.who
             self._free += busy.places
             if ended.outcome is Outcome.LOST and self._stopping:
@@ -162,6 +164,5 @@ class LocalCrew:
         """Wait for an answer, or for so long."""
         with selectors.DefaultSelector() as selector:
             for busy in self._busy.values():
-                if isinstance(busy.who, Worker):
-                    selector.register(busy.who, selectors.EVENT_READ)
+                selector.register(busy.who, selectors.EVENT_READ)
             selector.select(timeout_s)

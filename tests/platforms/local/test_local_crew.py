@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ import pytest
 
 from foundations.steps import Step
 from platforms.crew import Ended, Outcome, Task
-from platforms.local import Local, gpus, together, worker
+from platforms.local import Local, gpus, worker
 from platforms.local.crew import LocalCrew
 
 if TYPE_CHECKING:
@@ -164,54 +163,17 @@ def test_each_worker_has_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(found.values()) <= {"4", "7"}
 
 
-def test_a_run_of_several_processes_takes_their_places(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """It waits until they are free, and nobody is let past it."""
-    monkeypatch.setattr(together, "torchrun", lambda _: [sys.executable, "-c", COUNTED])
-    (tmp_path / "many/replicate_1").mkdir(parents=True)
-    crew = LocalCrew(Local(workers=3, root=str(tmp_path)), [])
-    crew.submit([Task("say"), Task("many/replicate_1", processes=3), Task("say 2")])
+def test_a_run_of_several_processes_takes_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits until they are free, nobody is let past it, and it sees the GPUs of all of them."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+    crew = LocalCrew(Local(workers=2), [])
+    crew.submit([Task("say"), Task("say together", processes=2), Task("say 2")])
     assert crew.free() == 0
     ended = all_ended(crew, 3)
     crew.close()
-    assert [one.task.run for one in ended] == ["say", "many/replicate_1", "say 2"]
-    assert ended[1].outcome is Outcome.DONE
-    assert "run many/replicate_1" in (tmp_path / "many/replicate_1/log.txt").read_text()
-
-
-COUNTED = "import sys; print(*sys.argv[2:])"
-"""A program that plays torchrun: it prints what it is to start."""
-
-
-@pytest.mark.parametrize(
-    ("program", "failed", "outcome"),
-    [
-        ("raise SystemExit(1)", '{"reason": "why"}', Outcome.FAILED),
-        ("raise SystemExit(1)", None, Outcome.LOST),
-        ("import time; time.sleep(600)", '{"reason": "why"}', Outcome.FAILED),
-        ("import os; os.kill(os.getpid(), 9)", None, Outcome.LOST),
-    ],
-)
-def test_the_directory_says_how_several_processes_ended(
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    program: str,
-    failed: str | None,
-    outcome: Outcome,
-) -> None:
-    """Torchrun's own exit code does not tell a failure from a loss."""
-    monkeypatch.setattr(together, "torchrun", lambda _: [sys.executable, "-c", program])
-    directory = tmp_path / "many/replicate_1"
-    directory.mkdir(parents=True)
-    if failed:
-        (directory / "failed.json").write_text(failed)
-    crew = LocalCrew(Local(workers=2, root=str(tmp_path)), [])
-    crew.submit([Task("many/replicate_1", processes=2)])
-    (ended,) = all_ended(crew, 1)
-    crew.close()
-    assert ended.outcome is outcome
-    assert (ended.reason == "why") == bool(failed)
+    assert [one.task.run for one in ended] == ["say", "say together", "say 2"]
+    assert sorted(str(told(ended[1])["gpu"]).split(",")) == ["4", "7"]
+    assert len({told(one)["pid"] for one in ended[:2]}) == 2
 
 
 def test_workers_leave_with_the_one_who_tells_them(crew: LocalCrew) -> None:
