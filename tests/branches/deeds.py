@@ -121,8 +121,8 @@ def command(arguments: Sequence[str], out: Path, signals: Sequence[int], then: i
         arguments: Of the command.
         out: Where its output goes.
         signals: All are sent then.
-        then: At this change of the files after them, and at all further ones, the last is sent
-            again; 0 is at none.
+        then: At this change of the files after them, and at all further ones, SIGINT is sent; 0 is
+            at none.
     """
     _quick(out)
     sys.stdout = sys.stderr = out.open("w")
@@ -131,7 +131,7 @@ def command(arguments: Sequence[str], out: Path, signals: Sequence[int], then: i
         def act() -> None:
             _send(signals)
             if then:
-                stack.enter_context(_at_change(then, lambda: _send(signals[-1:])))
+                stack.enter_context(_at_change(then, lambda: _send([signal.SIGINT])))
 
         reporter = Acting(5, act)
         vars(work)["reporter"] = lambda **_: reporter

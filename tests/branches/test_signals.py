@@ -70,7 +70,7 @@ def test_a_second_signal_ends_a_run_at_once_and_loses_nothing(tmp_path: Path) ->
     for change in count(0, 2):
         root, out = tmp_path / str(change), tmp_path / "out"
         placed = _placed(TRAIN, root)
-        twice = [signal.SIGINT, signal.SIGTERM]
+        twice = [signal.SIGTERM, signal.SIGINT]
         signals = twice if change == 0 else twice[:1]
         assert exit_code(command, placed, out, signals, change) == INTERRUPTED
         directory = Store(root).run(dense(), 1)
