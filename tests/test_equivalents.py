@@ -66,6 +66,7 @@ SMALLER = {
     "2000it": "2it",
     "--prune_iterations=100": "--prune_iterations=3",
     "--score_examples=2000": "--score_examples=20",
+    "fc,blocks.3.shortcut,blocks.6.shortcut": "fc,blocks.1.shortcut,blocks.2.shortcut",
 }
 PREFIXES = {"finetune": "finetune", "--finetune": "finetune", "distill": "distill"}
 """Words that mean that a training of its own follows, and how its flags begin."""
