@@ -11,6 +11,7 @@ from commands.parsing import platform_flags
 from foundations.errors import OpenPruneError, UserError
 from foundations.hparams import Hparams
 from platforms import process
+from training.openlth import check_series
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +37,10 @@ class OpenLthFlags(Hparams):
 
     quiet: bool = False
     """Tell of runs that are refused, and the numbers, alone."""
+
+    def check(self) -> None:
+        """Refuse a series that is no word."""
+        check_series(self, self.series)
 
 
 def import_openlth(arguments: Sequence[str]) -> None:

@@ -23,9 +23,8 @@ class OpenLthHparams(Hparams):
     """A word that keeps it apart from a run that is called the same, and was trained elsewhere."""
 
     def check(self) -> None:
-        """Refuse words that say nothing."""
-        self.require(bool(self.experiment.strip()), "experiment", "it is the name of a folder")
-        self.require(self.series is None or bool(self.series.strip()), "series", "it is a word")
+        """Refuse a series that is no word."""
+        check_series(self, self.series)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,3 +48,13 @@ class OpenLthDesc(TrainDesc):
     def step(self) -> Step:
         """The step of its first state."""
         return self.openlth.begin
+
+
+def check_series(hparams: Hparams, series: str | None) -> None:
+    """Refuse a ``series`` that is no word.
+
+    Raises:
+        UserError: It is none.
+    """
+    ok = series is None or series.split() == [series]
+    hparams.require(ok, "series", "it is one word, such as second")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -31,13 +32,16 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from foundations.claims import Claim
     from foundations.description import Description
+    from foundations.hparams import Json
     from foundations.run_directory import RunDirectory
     from platforms.base import Platform
     from reports.openlth.found import Found
     from reports.openlth.layout import Place
 
 ADDED, THERE, REFUSED = "imported", "already there", "refused"
+_POLL_S = 0.1
 _RETRAINING = "retrain"
 """The branch of OpenLTH that has data and training of its own."""
 
@@ -99,11 +103,8 @@ class Importing:
         found = read_found(place.path, setting)
         described = self._described(place, parent, recipe, found)
         directory = self._store.run(described, place.replicate)
-        _check_same(directory, found, place)
-        outcome = THERE if directory.state is RunState.DONE else ADDED
         directory.prepare(described, KINDS)
-        if outcome == ADDED:
-            _write(directory, found, setting, place)
+        outcome = _kept(directory, found, setting, place)
         self.made[place] = described
         return Told(place, outcome, f"{described.name}/replicate_{place.replicate}")
 
@@ -194,11 +195,29 @@ def _kept_are_equal(weight: Tensor, other: Tensor | None, keep: Tensor) -> bool:
     )
 
 
-def _check_same(directory: RunDirectory, found: Found, place: Place) -> None:
-    """Refuse to take a run for another one: OpenLTH calls all of one recipe the same.
+def _kept(directory: RunDirectory, found: Found, setting: Setting, place: Place) -> str:
+    """Write a run unless it is there; which of the two it was.
 
     Raises:
-        UserError: There is a run of that name with other states, mask or measurements.
+        UserError: As ``_is_there``.
+    """
+    if _is_there(directory, found, place):
+        return THERE
+    while (claim := directory.claim()) is None:  # another process may be importing it
+        time.sleep(_POLL_S)
+    with claim:
+        if _is_there(directory, found, place):
+            return THERE
+        facts = {"trained_by": "OpenLTH", "path": str(place.path.resolve())}
+        _write(directory, claim, found, setting, facts | {"content": found.content})
+    return ADDED
+
+
+def _is_there(directory: RunDirectory, found: Found, place: Place) -> bool:
+    """Whether a run is there; another one, which OpenLTH calls the same, is not taken for it.
+
+    Raises:
+        UserError: There is one of that name with other states, mask or measurements.
     """
     start = directory.start()
     own = found.content if start is None else start["facts"].get("content")
@@ -209,27 +228,25 @@ def _check_same(directory: RunDirectory, found: Found, place: Place) -> None:
             "another training of the same recipe, import it with a name for all of them, such as "
             "--series=second"
         )
+    return directory.state is RunState.DONE
 
 
-def _write(directory: RunDirectory, found: Found, setting: Setting, place: Place) -> None:
+def _write(
+    directory: RunDirectory, claim: Claim, found: Found, setting: Setting, facts: dict[str, Json]
+) -> None:
     """Write a run as if it had been recorded here, and seal it."""
-    claim = directory.claim()
-    if claim is None:
-        raise UserError(f"another process is importing it into {directory.path}")
     per_epoch = setting.iterations_per_epoch
-    with claim:
-        states = {step.iterations(per_epoch): weights for step, weights in found.states.items()}
-        first = State(found.begin.iterations(per_epoch), states.pop(min(states)), found.mask)
-        facts = {"trained_by": "OpenLTH", "path": str(place.path.resolve())}
-        write_start(directory, Start(first, facts | {"content": found.content}), setting)
-        for at, weights in states.items():
-            save(directory, State(at, weights, found.mask), Step.at(at, per_epoch))
-        directory.write_metrics(found.metrics)
-        directory.write_digests(
-            Digest(at, at // per_epoch, digest(weights))
-            for at, weights in ({first.iteration: first.weights} | states).items()
-        )
-        directory.seal(claim, _end_metrics(found, setting))
+    states = {step.iterations(per_epoch): weights for step, weights in found.states.items()}
+    first = State(found.begin.iterations(per_epoch), states.pop(min(states)), found.mask)
+    write_start(directory, Start(first, facts), setting)
+    for at, weights in states.items():
+        save(directory, State(at, weights, found.mask), Step.at(at, per_epoch))
+    directory.write_metrics(found.metrics)
+    directory.write_digests(
+        Digest(at, at // per_epoch, digest(weights))
+        for at, weights in ({first.iteration: first.weights} | states).items()
+    )
+    directory.seal(claim, _end_metrics(found, setting))
 
 
 def _end_metrics(found: Found, setting: Setting) -> Mapping[str, float | str]:

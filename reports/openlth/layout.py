@@ -92,11 +92,11 @@ def places(folder: Path) -> list[Place]:
     """The runs in a results folder, or in the folder of one experiment, parents first.
 
     Raises:
-        UserError: There is no such folder, or it holds no runs.
+        UserError: There is no such folder, it cannot be read, or it holds no runs.
     """
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}.")
-    experiments = [folder] if _EXPERIMENT.fullmatch(folder.name) else sorted(folder.iterdir())
+    experiments = [folder] if _EXPERIMENT.fullmatch(folder.name) else _folders(folder)
     found = [place for path in experiments for place in _of_experiment(path)]
     if not found:
         raise UserError(
@@ -106,12 +106,24 @@ def places(folder: Path) -> list[Place]:
     return sorted(found, key=_order)
 
 
+def _folders(folder: Path) -> list[Path]:
+    """The folders in a folder, by name.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_dir())
+    except OSError as error:
+        raise UserError(f"{folder} cannot be read ({error.strerror}).") from error
+
+
 def _of_experiment(path: Path) -> Iterator[Place]:
     if not _EXPERIMENT.fullmatch(path.name):
         return
-    for folder in path.glob("replicate_*"):
+    for folder in _folders(path):
         if match := _REPLICATE.fullmatch(folder.name):
-            levels = folder.glob("level_*") if path.name.startswith("lottery_") else [folder]
+            levels = _folders(folder) if path.name.startswith("lottery_") else [folder]
             for level in levels:
                 yield from _of_level(path.name, int(match[1]), level)
 
@@ -121,7 +133,7 @@ def _of_level(experiment: str, replicate: int, folder: Path) -> Iterator[Place]:
     level = folder.name if _LEVEL.fullmatch(folder.name) else ""
     if experiment.startswith("lottery_") and not level:
         return
-    for path in (path for path in folder.iterdir() if path.is_dir()):
+    for path in _folders(folder):
         if path.name == _MAIN or _BRANCH.fullmatch(path.name):
             branch = "" if path.name == _MAIN else path.name
             yield Place(experiment, replicate, level, branch, path)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
 
 import open_prune
+from foundations.claims import Claim
 from foundations.errors import UserError
 from tests.reports.openlth_folder import PER_EPOCH, hashed, mask, results, weights
 
@@ -201,6 +203,31 @@ def test_a_broken_off_import_of_another_training(
     assert run.state.value == "interrupted"
 
 
+def test_another_process_imports_the_same(
+    cli: Cli, folder: Folder, imported: dict[str, Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is waited for, so that what began from its run is imported too."""
+    run = imported[f"{LOTTERY}/level_1"]
+    seal = (run.path / "done.json").read_bytes()
+    (run.path / "done.json").unlink()
+    holder = Claim.acquire(run.path) or pytest.fail("it is free")
+    sleep = time.sleep
+    waited: list[float] = []
+
+    def other_is_ready(seconds: float) -> None:
+        if not waited:
+            (run.path / "done.json").write_bytes(seal)
+            holder.release()
+        waited.append(seconds)
+        sleep(0)
+
+    monkeypatch.setattr("reports.openlth.importing.time.sleep", other_is_ready)
+    told = cli("import-openlth", str(folder.path))
+    assert waited
+    assert f"0 imported, {len(imported)} already there, 1 refused" in told.out
+    run.directory.verify()
+
+
 def test_an_import_that_was_broken_off(cli: Cli, folder: Folder, imported: dict[str, Run]) -> None:
     """It is made whole by the same command, to the same bytes."""
     run = imported[f"{LOTTERY}/level_1"]
@@ -265,7 +292,12 @@ def test_other_networks_and_masks_that_disagree(cli: Cli, folder: Folder) -> Non
 
 
 def test_no_such_folder(cli: Cli, tmp_path: Path) -> None:
-    """And one that holds no results."""
+    """And one that holds no results. Files where folders should be are no runs."""
     assert "There is no folder" in cli("import-openlth", str(tmp_path / "none")).err
     assert "is no results folder of OpenLTH" in cli("import-openlth", str(tmp_path)).err
+    folder = results(tmp_path / "openlth").path
+    (folder / LOTTERY / "replicate_2").touch()
+    (folder / LOTTERY / "replicate_1/level_3").touch()
+    assert "8 imported, 0 already there, 1 refused" in cli("import-openlth", str(folder)).out
+    assert "series='' is not allowed: it is one word" in cli("import-openlth", "--series=").err
     assert "Which folder?" in cli("import-openlth").err
