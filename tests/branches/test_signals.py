@@ -21,7 +21,7 @@ from platforms.stop import Stop
 from tests.branches.deeds import command
 from tests.branches.runs import contents, context, dense, pruned, run
 from tests.foundations.kills import exit_code
-from training.evaluation import Evaluation
+from training.evaluation import Evaluation, Measured
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 FLAGS = ["--model_name=digits_lenet_8", "--batch_size=512", "--training_steps=12it"]
@@ -123,15 +123,15 @@ def test_a_signal_during_an_evaluation_stops_it(
 ) -> None:
     """It is not waited for, it is made again, and the metrics are those of an undisturbed run."""
     stop, asked = Stop(), count(1)
-    measure = Evaluation.measure
+    measured = Evaluation.measured
 
-    def asked_within(*given: Any) -> dict[str, float]:
+    def asked_within(*given: Any) -> Measured:
         if next(asked) == at:
             stop.requested = "SIGINT"
-        return measure(*given)
+        return measured(*given)
 
     with monkeypatch.context() as changed:
-        changed.setattr(Evaluation, "measure", asked_within)
+        changed.setattr(Evaluation, "measured", asked_within)
         with pytest.raises(InterruptedRunError, match="Stopped by SIGINT"):
             complete(Job(dense(), 1), context(tmp_path / "a", stop=stop))
     assert [row.epoch for row in Store(tmp_path / "a").run(dense(), 1).digests()] == [
