@@ -38,7 +38,7 @@ def jobs_in(file: str | Path, replicates: Sequence[int] | None = None) -> list[J
         runs = names.get(_RUNS)
         if not callable(runs):
             raise UserError(f"{path} has no function runs(), which is to yield descriptions.")
-        values = list(runs())
+        values = _yielded(runs(), path)
         given = names.get(_REPLICATES, (1,)) if replicates is None else replicates
         default = _numbers(given, f"{path}: {_REPLICATES}")
     if not values:
@@ -49,6 +49,19 @@ def jobs_in(file: str | Path, replicates: Sequence[int] | None = None) -> list[J
         for job in _jobs(value, default, f"{path}: value {place} of runs()")
     )
     return unique(jobs)
+
+
+def _yielded(values: object, path: Path) -> list[object]:
+    """What a function yields, all of it.
+
+    Raises:
+        UserError: It yields nothing of the kind.
+    """
+    if isinstance(values, Iterable):
+        return list(values)
+    raise UserError(
+        f"{path}: runs() gives back {values!r:.60}: it is to yield descriptions, with 'yield'."
+    )
 
 
 def unique(jobs: Iterable[Job]) -> list[Job]:
@@ -66,8 +79,8 @@ def _jobs(value: object, default: tuple[int, ...], where: str) -> list[Job]:
     several = isinstance(value, list | tuple) and any(isinstance(v, Description) for v in value)
     hint = " Write 'yield from' for several." if several else ""
     raise UserError(
-        f"{where} is a {type(value).__name__}, no description, nor a pair of a description and "
-        f"the numbers of its replicates.{hint}"
+        f"{where} is of type {type(value).__name__}, no description, nor a pair of a description "
+        f"and the numbers of its replicates.{hint}"
     )
 
 

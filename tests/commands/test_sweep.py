@@ -136,7 +136,9 @@ def test_a_file_yields_descriptions_and_pairs(write: Write) -> None:
     [
         ("", "has no function runs()"),
         ("def runs():\n    return []", "runs() yields nothing"),
-        ("def runs():\n    yield 3", "value 1 of runs() is a int"),
+        ("def runs():\n    yield 3", "value 1 of runs() is of type int"),
+        ("def runs():\n    dense()", "runs() gives back None"),
+        ("def runs():\n    return dense()", "runs() gives back TrainDesc("),
         ("def runs():\n    yield open_prune.lottery(dense(), 1)", "Write 'yield from'"),
         ("def runs():\n    yield dense(), 'x'", "whole numbers from 0 on, not 'x'"),
         ("def runs():\n    yield dense(), ()", "not nothing"),
