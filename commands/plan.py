@@ -31,7 +31,7 @@ def plan(
     store: Store,
     *,
     retry: bool = True,
-    workers: int = 1,
+    workers: int | None = 1,
 ) -> str:
     """What would run and what is done already, parents first.
 
@@ -42,7 +42,7 @@ def plan(
         steps: The states of them that are to be saved.
         store: The runs there are.
         retry: Whether runs that failed would be tried again.
-        workers: How many runs would be under way at once.
+        workers: How many runs would be under way at once; None: nobody knows.
     """
     goals = goals_of(jobs, steps, store)
     rows = survey(goals, store)
@@ -59,13 +59,15 @@ def plan(
     return "\n".join(said)
 
 
-def in_words(cost: Cost, workers: int = 1) -> str:
-    """What the missing runs cost: ``estimated: 1 h 30 min of one worker, 45 min 0 s with 2``."""
+def in_words(cost: Cost, workers: int | None = 1) -> str:
+    """What the missing runs cost, to one worker and to as many as there are (None: unknown)."""
     if not cost.known:
         return f"estimated: unknown, for nothing comparable was timed ({_runs(cost.unknown)})"
     said = f"estimated for {_runs(cost.known)}: {duration(cost.seconds)} of one worker"
-    if workers > 1:
-        said += f", {duration(cost.seconds / workers)} with {workers} workers"
+    if workers is None:
+        said += f", at least {duration(cost.shared_by(None))} with any number"
+    elif workers > 1:
+        said += f", {duration(cost.shared_by(workers))} with {workers} workers"
     if cost.unknown:
         said += f"; unknown for {_runs(cost.unknown)}: nothing comparable was timed"
     return said

@@ -75,7 +75,7 @@ def carry_out(work: Work, *, again: bool = True, summarize: bool = True) -> None
         return
     if work.command.dry_run:
         steps = work.options.weight_save_steps
-        workers = getattr(work.platform, "workers", 0) or 1
+        workers = work.platform.side_by_side
         said = plan(work.jobs, steps, context.store, retry=again, workers=workers)
         print(said)  # noqa: T201 - the command's output
         return

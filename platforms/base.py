@@ -114,6 +114,11 @@ class Platform(Hparams):
         """The same place, as it is used for many runs where the flags leave that open."""
         return self
 
+    @property
+    def side_by_side(self) -> int | None:
+        """How many runs it carries out at once; None where nobody knows that beforehand."""
+        return 1
+
     def crew(self, flags: Sequence[str]) -> Crew | None:  # noqa: ARG002 - the interface's
         """Those who carry out runs by their names; None: they are done here, by ``launch``.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from branches.base import begins, recipe_in, start_decides_training
 from foundations.errors import OpenPruneError
 from foundations.run_directory import Fact
-from sweeps.goals import is_met
+from sweeps.goals import is_met, needs
 from sweeps.survey import end_of, reached
 from training.provenance import sessions
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from foundations.hparams import Json
     from foundations.run_directory import RunDirectory
+    from foundations.steps import Step
     from foundations.store import Store
     from sweeps.goals import Goal
 
@@ -65,11 +66,18 @@ class Cost:
         seconds: Of one worker, as far as they can be told.
         known: How many runs that is.
         unknown: How many runs nothing comparable was timed of.
+        longest: Seconds of the runs, of those that are known, that no number of workers saves: each
+            waits for a state of the one before.
     """
 
     seconds: float = 0.0
     known: int = 0
     unknown: int = 0
+    longest: float = 0.0
+
+    def shared_by(self, workers: int | None) -> float:
+        """Seconds until all is done, if so many workers (None: any number) are never idle."""
+        return self.longest if workers is None else max(self.longest, self.seconds / workers)
 
 
 def timings(runs: Iterable[RunDirectory]) -> Timings:
@@ -100,7 +108,27 @@ def cost(goals: Sequence[Goal], store: Store) -> Cost:
     known = timings(store.runs()) if missing else Timings()
     found = [seconds_of(goal, store, known) for goal in missing]
     told = [seconds for seconds in found if seconds is not None]
-    return Cost(sum(told), len(told), len(found) - len(told))
+    longest = _longest(missing, found, store, known)
+    return Cost(sum(told), len(told), len(found) - len(told), longest)
+
+
+def _longest(
+    goals: Sequence[Goal], seconds: Sequence[float | None], store: Store, known: Timings
+) -> float:
+    """When the last of these is done if each begins as soon as the states it needs are there."""
+    begins_at: dict[str, float] = {}
+    until: dict[tuple[str, tuple[Step, ...], bool], float] = {}
+    longest = 0.0
+    for goal, own in zip(goals, seconds, strict=True):
+        begins_at[goal.run] = 0.0
+        for need in needs(goal, store):
+            key = need.run, need.steps, need.whole
+            if key not in until:
+                left = 0.0 if is_met(need, store) else seconds_of(need, store, known) or 0.0
+                until[key] = begins_at.get(need.run, 0.0) + left
+            begins_at[goal.run] = max(begins_at[goal.run], until[key])
+        longest = max(longest, begins_at[goal.run] + (own or 0.0))
+    return longest
 
 
 def seconds_of(goal: Goal, store: Store, known: Timings) -> float | None:

@@ -51,6 +51,11 @@ class Local(Platform):
         found = gpus.visible(self.device)
         return replace(self, workers=len(found) * self.runs_per_gpu or cores.usable())
 
+    @property
+    def side_by_side(self) -> int:
+        """One a worker; one in this process."""
+        return max(1, self.workers)
+
     def crew(self, flags: Sequence[str]) -> Crew | None:
         """The workers; None without any."""
         if not self.workers:

@@ -101,6 +101,10 @@ class Slurm(Platform):
             for job in jobs:
                 work(job)
 
+    @property
+    def side_by_side(self) -> None:
+        """It depends on who else has jobs in the queue."""
+
     def crew(self, flags: Sequence[str]) -> Crew:
         """Those who submit and watch the jobs.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from branches.describing import describe
+from branches.describing import branch, describe
 from branches.run import Job
 from commands.plan import in_words, plan
 from foundations.run_directory import Fact
@@ -101,6 +101,19 @@ def test_only_as_far_as_is_needed(store: Store) -> None:
     assert found.seconds == pytest.approx(1.0)
 
 
+def test_workers_save_nothing_of_runs_that_wait_for_one_another(store: Store) -> None:
+    """A branch of a parent's end begins then; one of its state at 10it begins beside it."""
+    timed(finished(begun(store, dense(0.2), reached=46)), (4.6, 46))
+    after = branch(DENSE, "retrain")
+    beside = branch(DENSE, "retrain", state_step="10it")
+    found = _cost(store, DENSE, beside)
+    assert [found.seconds, found.longest] == pytest.approx([9.2, 1.0 + 4.6])
+    found = _cost(store, DENSE, beside, after)
+    assert [found.seconds, found.longest] == pytest.approx([13.8, 4.6 + 4.6])
+    assert found.shared_by(100) == found.shared_by(None) == found.longest
+    assert found.shared_by(1) == found.seconds
+
+
 def test_a_record_that_is_damaged_tells_nothing(store: Store) -> None:
     """Estimates are no reason to stop."""
     run = timed(begun(store, DENSE, reached=23), (1.0, 23))
@@ -114,7 +127,17 @@ def test_a_record_that_is_damaged_tells_nothing(store: Store) -> None:
     ("cost", "workers", "said"),
     [
         (Cost(5400, 3, 0), 1, "estimated for 3 runs: 1 h 30 min of one worker"),
-        (Cost(90, 1, 0), 2, "estimated for 1 run: 1 min 30 s of one worker, 45.0 s with 2 workers"),
+        (
+            Cost(90, 2, 0),
+            2,
+            "estimated for 2 runs: 1 min 30 s of one worker, 45.0 s with 2 workers",
+        ),
+        (Cost(8, 2, 0, 6), 2, "estimated for 2 runs: 8.0 s of one worker, 6.0 s with 2 workers"),
+        (
+            Cost(8, 2, 0, 6),
+            None,
+            "estimated for 2 runs: 8.0 s of one worker, at least 6.0 s with any number",
+        ),
         (Cost(9, 1, 3), 1, f"estimated for 1 run: 9.0 s of one worker; unknown for 3 runs: {NONE}"),
         (Cost(0, 0, 3), 4, "estimated: unknown, for nothing comparable was timed (3 runs)"),
     ],
@@ -138,7 +161,7 @@ def test_a_plan_of_several_runs(store: Store) -> None:
     assert again[4:] == [
         "",
         "3 runs: 1 done, 1 failed, 1 missing",
-        "estimated for 2 runs: 6.9 s of one worker, 2.3 s with 3 workers",
+        "estimated for 2 runs: 6.9 s of one worker, 4.6 s with 3 workers",
     ]
     left = plan(jobs, (), store, retry=False).splitlines()
     assert "failed: The loss is nan." in left[2]
