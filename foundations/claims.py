@@ -34,6 +34,7 @@ from foundations.files import (
     clear_errors,
     part_name,
     read_json,
+    readable,
     sync_directory,
     write_json,
 )
@@ -169,8 +170,12 @@ def owner_of(directory: Path, *, timing: Timing | None = None) -> Owner | None:
     Args:
         directory: The directory of the run.
         timing: When an owner on another machine counts as dead.
+
+    Raises:
+        UserError: That is not for this user to see.
     """
-    return _look(directory / FOLDER, timing or Timing())[1]
+    with readable(directory / FOLDER):
+        return _look(directory / FOLDER, timing or Timing())[1]
 
 
 def _look(holder: Path, timing: Timing) -> tuple[int, Owner | None]:

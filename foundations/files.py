@@ -106,10 +106,8 @@ def read_bytes(path: Path) -> bytes:
         FileNotFoundError: There is none.
         UserError: It cannot be read.
     """
-    try:
+    with readable(path):
         return path.read_bytes()
-    except (PermissionError, IsADirectoryError) as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}).") from error
 
 
 def sha256_of(what: bytes | Path) -> str:
@@ -117,11 +115,12 @@ def sha256_of(what: bytes | Path) -> str:
 
     Raises:
         FileNotFoundError: There is no such file.
+        UserError: It cannot be read.
     """
     if isinstance(what, bytes):
         return hashlib.sha256(what).hexdigest()
     digest = hashlib.sha256()
-    with what.open("rb") as file:
+    with readable(what), what.open("rb") as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
@@ -132,6 +131,7 @@ def verify(path: Path, sha256: str) -> None:
 
     Raises:
         DamageError: It has not, or it is missing.
+        UserError: It cannot be read.
     """
     try:
         right = sha256_of(path) == sha256
@@ -196,6 +196,15 @@ def remove_parts(directory: Path, *, apart_from: str) -> None:
             remove_parts(path, apart_from="")
         elif path.name.startswith(".") and path.name.endswith(PART) and path.is_file():
             path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusal to read ``path`` into a message for the user."""
+    try:
+        yield
+    except (PermissionError, IsADirectoryError) as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}).") from error
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -158,6 +159,23 @@ def test_a_run_that_is_cleaned_away_as_it_begins(
     assert cli(*TRAIN).code == 0
     assert (root / DENSE / "replicate_1/hparams.json").exists()
     open_prune.open_run(DENSE).directory.verify()
+
+
+def test_claims_that_cannot_be_read(
+    cli: Cli, littered: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether somebody works on the run is not known: it is left alone, the others are cleaned."""
+    claims, listdir = littered / PRUNED / "replicate_1/claim", os.listdir
+
+    def refused(path: Path) -> list[str]:
+        if path == claims:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", refused)
+    told = cli("clean", "--yes")
+    assert f"replicate_1 is left alone: {claims} cannot be read (Permission denied)." in told.out
+    assert not (littered / DENSE / "replicate_1/checkpoint").exists()
 
 
 def test_a_seal_that_is_damaged(cli: Cli, littered: Path) -> None:

@@ -88,6 +88,13 @@ def test_a_checksum_is_the_same_of_bytes_and_of_a_file(tmp_path: Path) -> None:
     verify(tmp_path / "abc", known)
 
 
+def test_a_file_that_cannot_be_read_is_the_users_to_mend(tmp_path: Path) -> None:
+    """Its text, its JSON and its checksum alike: a folder is one that nobody may read as a file."""
+    for read in (read_text, read_json, sha256_of, lambda path: verify(path, "0" * 64)):
+        with pytest.raises(UserError, match=f"{tmp_path} cannot be read"):
+            read(tmp_path)
+
+
 def test_a_changed_or_missing_file_is_named(tmp_path: Path) -> None:
     """One changed byte is found."""
     (tmp_path / "abc").write_bytes(b"abd")
