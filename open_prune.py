@@ -107,14 +107,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 is success, 2 a mistake in what was asked for, 1 a failure, and 75 a run that was stopped and
     can be continued by the same command.
     """
-    from commands import COMMANDS
-    from commands.flags import HelpShown
-    from commands.plugins import load_plugins
-
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if not arguments or arguments[0] in {"-h", "--help"}:
         print(USAGE)  # noqa: T201 - the help
         return 0 if arguments else 2
+    try:
+        return _carried_out(arguments)
+    except KeyboardInterrupt:  # it may come while modules are imported
+        print("open_prune: stopped at once; the same command continues.", file=sys.stderr)  # noqa: T201
+        return INTERRUPTED
+
+
+def _carried_out(arguments: Sequence[str]) -> int:
+    """The exit code of a command."""
+    from commands import COMMANDS
+    from commands.flags import HelpShown
+    from commands.plugins import load_plugins
+
     try:
         load_plugins(arguments)
         COMMANDS[arguments[0]](arguments[1:])
@@ -127,9 +136,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except Exception as error:  # noqa: BLE001 - raised again where it is ours
         return _unexpected(error)
-    except KeyboardInterrupt:
-        print("open_prune: stopped at once; the same command continues.", file=sys.stderr)  # noqa: T201
-        return INTERRUPTED
     return 0
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from commands.flags import parse
 from commands.progress import Bar, Both, Lines, Silent
-from foundations.errors import OpenPruneError, UserError
+from foundations.errors import INTERRUPTED, OpenPruneError, UserError
 from foundations.hparams import Hparams, steps_field
 from foundations.run_directory import HPARAMS, LOG, RunDirectory
 from foundations.steps import Step
@@ -64,7 +64,10 @@ def run(arguments: Sequence[str]) -> None:
         raise UserError(f"{ABOUT}\n\nName one run. See open_prune.py run --help.")
     process.prepare()
     if name is None:
-        _listen(flags)
+        try:
+            _listen(flags)
+        except KeyboardInterrupt:  # whoever stops a worker says so himself
+            sys.exit(INTERRUPTED)
     else:
         _run_one(name, flags)
 

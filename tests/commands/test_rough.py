@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from foundations.errors import INTERRUPTED
 from platforms.fingerprint import PROJECT
 from tests.commands.conftest import DENSE, TRAIN, Cli
 
@@ -110,3 +111,18 @@ def test_absurd_numbers_of_replicates_are_refused(cli: Cli) -> None:
     assert told.code == 2
     assert "more than 10,000 replicates" in told.err
     assert cli("train", "--replicate=2", "--replicates=1-3").code == 2
+
+
+def test_ctrl_c_while_modules_are_imported(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has the exit code of any other, and no traceback."""
+
+    class Interrupting:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "commands.plugins":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "commands.plugins", raising=False)
+    monkeypatch.setattr("sys.meta_path", [Interrupting(), *sys.meta_path])
+    told = cli("ls")
+    assert (told.code, told.out) == (INTERRUPTED, "")
+    assert told.err == "open_prune: stopped at once; the same command continues.\n"

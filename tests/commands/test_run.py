@@ -19,6 +19,7 @@ from tests.branches.runs import dense, pruned
 from tests.sweeps.crews import BROKEN
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from foundations.description import Description
@@ -172,3 +173,20 @@ def test_a_worker_does_not_wait_for_others(
     os.close(answers)
     answer = json.loads((tmp_path / "answers").read_text())
     assert (answer["outcome"], "is being trained by" in answer["reason"]) == ("stopped", True)
+
+
+def test_a_worker_that_is_stopped_between_two_runs_says_nothing(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever stops it draws on the same terminal."""
+
+    class Interrupted:
+        def __iter__(self) -> Iterator[str]:
+            raise KeyboardInterrupt
+
+    answers = os.open(tmp_path / "answers", os.O_WRONLY | os.O_CREAT)
+    monkeypatch.setattr("sys.stdin", Interrupted())
+    with pytest.raises(SystemExit) as left:
+        cli("run", f"--answers={answers}")
+    os.close(answers)
+    assert (left.value.code, *capsys.readouterr()) == (INTERRUPTED, "", "")
