@@ -8,37 +8,37 @@ from typing import TYPE_CHECKING
 
 from commands.flags import numbers, parse
 from commands.hparams import CommandFlags
+from commands.paper_tables import Chosen, names, needed
 from commands.parsing import platform_flags
 from commands.work import Work, carry_out
 from foundations.errors import RunFailedError, UserError, unknown
-from foundations.files import write_atomically
+from foundations.files import make_directory
 from foundations.hparams import Hparams
 from papers import PAPERS
-from papers.notes import notes
 from papers.paper import Scale
-from papers.reading import Results
-from papers.rendering import Filled, markdown
-from papers.writing import FORMATS, pictures, tables
+from papers.writing import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from papers.paper import Paper, Study
+    from papers.paper import Paper
     from platforms.base import Platform
+    from training.hparams import RunOptions
 
 ABOUT = """Carry out a published study: run what is missing, and print its table beside the
 published one.
 
 'paper' alone lists the papers and their tables. The table is written as Markdown, CSV and LaTeX,
-the figures as PDF and PNG. The same command again runs nothing that is done."""
+the figures as PDF and PNG. The same command again runs nothing that is done. --table=all is the
+whole paper: its tables share their runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PaperFlags(Hparams):
     """Which table, how large, and what becomes of it."""
 
-    table: str | None = None
-    """Which table of the paper; 'paper' alone lists them."""
+    table: tuple[str, ...] = ()
+    """Which table of the paper, or several: resnet20,vgg16; or all. 'paper' alone lists them."""
 
     scale: str = "full"
     """full: as published; smoke: the same from end to end in about a minute, on digits."""
@@ -56,7 +56,8 @@ class PaperFlags(Hparams):
     """Print what would run and what is done already, and do nothing else."""
 
     output: str | None = None
-    """The folder of the table and the figures; by default papers/ below the results root."""
+    """The folder of the table and the figures, of several a folder each; by default papers/ below
+    the results root."""
 
     format: tuple[str, ...] = FORMATS
     """What is written: any of markdown, csv, latex, pdf, png."""
@@ -89,7 +90,7 @@ def paper(arguments: Sequence[str]) -> None:
         arguments[len(words) :],
     )
     asked = flags["paper"]
-    if not words and asked.table is None:
+    if not words and not asked.table:
         print("\n\n".join("\n".join(_listed(PAPERS[name])) for name in PAPERS))  # noqa: T201
         return
     if not words:
@@ -101,78 +102,69 @@ def _carry_out(found: Paper, asked: PaperFlags, platform: Platform) -> None:
     """Run what is missing, unless it is only asked what that is, and show what there is.
 
     Raises:
-        RunFailedError: Runs failed; the table is shown first.
+        RunFailedError: Runs failed; the tables are shown first.
     """
-    study = _study(found, asked)
-    work = _work(study, asked, platform)
+    chosen = _chosen(found, asked, platform)
+    works = _works(chosen, asked, platform)
     if asked.dry_run:
-        carry_out(work)
+        for work in works:
+            carry_out(work, again=asked.retry)
         return
-    failure = None if asked.no_run else _failure(work, again=asked.retry)
-    _show(found, study, asked, work)
-    if failure is not None:
-        raise failure
+    for table in chosen:  # what cannot be written is said before anything has run
+        make_directory(table.folder)
+    failures = [] if asked.no_run else [*_failures(works, again=asked.retry)]
+    for table in chosen:
+        table.show(platform, asked.format)
+    if failures:
+        raise RunFailedError("\n".join(map(str, failures)))
 
 
 def _listed(found: Paper) -> Iterator[str]:
-    yield f"{found.name}: {found.title} {found.citation}".rstrip()
+    yield f"{found.name}: {found.title}"
+    if found.citation:
+        yield f"  {found.citation}"
     yield from (f"  --table={name}" for name in found.studies)
 
 
-def _study(found: Paper, asked: PaperFlags) -> Study:
-    """The study that is asked for.
-
-    Raises:
-        UserError: It is not said which, or there is none.
-    """
-    if asked.table is None:
-        raise UserError(f"Which --table of {found.name}? Known: {', '.join(found.studies)}.")
-    if asked.table not in found.studies:
-        raise unknown(f"table of {found.name}", asked.table, found.studies)
-    return found.studies[asked.table](Scale(asked.scale))
-
-
-def _work(study: Study, asked: PaperFlags, platform: Platform) -> Work:
-    replicates = asked.replicates or ",".join(map(str, study.replicates))
-    command = CommandFlags(
-        replicates=replicates, platform=asked.platform, dry_run=asked.dry_run, quiet=asked.quiet
-    )
-    return Work(study.runs, command, study.options, platform.for_many())
+def _chosen(found: Paper, asked: PaperFlags, platform: Platform) -> list[Chosen]:
+    """The tables that are asked for, each with a folder of its own."""
+    every = names(found, asked.table)
+    scale = Scale(asked.scale)
+    studies = {name: found.studies[name](scale) for name in every}
+    given = None if asked.replicates is None else numbers(asked.replicates)
+    return [
+        Chosen(found, name, study, given or study.replicates, _folder(found, name, asked, platform))
+        for name, study in studies.items()
+    ]
 
 
-def _failure(work: Work, *, again: bool) -> RunFailedError | None:
-    """Run what is missing; what failed, for the table to be shown first."""
-    try:
-        carry_out(work, again=again, summarize=False)
-    except RunFailedError as error:
-        return error
-    return None
+def _folder(found: Paper, name: str, asked: PaperFlags, platform: Platform) -> Path:
+    """Below the results root, or where it is asked for; several tables are kept apart there."""
+    if asked.output is None:
+        return platform.results_root() / "papers" / f"{found.name}_{name}_{asked.scale}"
+    folder = Path(asked.output).expanduser()
+    return folder / name if len(names(found, asked.table)) > 1 else folder
 
 
-def _show(found: Paper, study: Study, asked: PaperFlags, work: Work) -> None:
-    """Write the table and the figures, then print it, and where they are."""
-    replicates = numbers(work.command.replicates or "")
-    root, data_root = work.platform.results_root(), work.platform.datasets_root()
-    results = Results(root, data_root, replicates)
-    below = notes(found, study, results)
-    filled = Filled(study.table, results.table(study), len(replicates), below)
-    name = f"{found.name}_{asked.table}"
-    default = root / "papers" / f"{name}_{asked.scale}"
-    folder = default if asked.output is None else Path(asked.output).expanduser()
-    files = [*_files(filled, study, results, name, asked.format)]
-    for file, data in files:
-        write_atomically(folder / file, data)
-    print(markdown(filled))  # noqa: T201 - the command's output
-    print(*(folder / file for file, _ in files), sep="\n")  # noqa: T201 - the command's output
+def _works(chosen: Sequence[Chosen], asked: PaperFlags, platform: Platform) -> list[Work]:
+    """What is to be run: in one go, but for what is recorded otherwise."""
+    by_options: dict[RunOptions, list[Chosen]] = {}
+    for table in chosen:
+        by_options.setdefault(table.study.options, []).append(table)
+    command = CommandFlags(platform=asked.platform, dry_run=asked.dry_run, quiet=asked.quiet)
+    several = platform.for_many()
+    works = []
+    for options, together in by_options.items():
+        jobs = tuple(needed(together))
+        runs = {job.description.name: job.description for job in jobs}
+        works.append(Work(tuple(runs.values()), command, options, several, jobs))
+    return works
 
 
-def _files(
-    filled: Filled, study: Study, results: Results, name: str, formats: tuple[str, ...]
-) -> Iterator[tuple[str, bytes]]:
-    """Names and contents; where there is nothing to draw with, say so, and give tables alone."""
-    for file, text in tables(filled, f"tab:{name}", formats).items():
-        yield file, text.encode()
-    try:
-        yield from pictures(study.figures, results, formats).items()
-    except UserError as error:
-        print(f"No figures: {error}")  # noqa: T201 - the command's output
+def _failures(works: Sequence[Work], *, again: bool) -> Iterator[RunFailedError]:
+    """Run what is missing; what failed, for the tables to be shown first."""
+    for work in works:
+        try:
+            carry_out(work, again=again, summarize=False)
+        except RunFailedError as error:
+            yield error

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import csv
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from branches import KINDS
 from branches.describing import branch, describe
 from foundations.run_directory import Fact
 from foundations.store import Store
 from papers import PAPERS
-from papers.paper import Cell, Paper, Scale
+from papers.paper import Cell, Measure, Paper, Scale
 from tests.papers.sealed import ACCURACY, sealed, study
+from training.hparams import RunOptions
 
 if TYPE_CHECKING:
+    from papers.paper import Study
     from tests.commands.conftest import Cli, Told
 
 FILES = {"table.md", "table.csv", "table.tex"}
@@ -25,6 +30,33 @@ SMOKE = ("--scale=smoke", "--workers=1", "--threads=1", "--quiet")
 DENSE = describe("digits_lenet_8", training_steps="1ep")
 DIVERGED = describe("digits_lenet_8", training_steps="1ep", lr=1e30)
 BLOCKED = branch(DIVERGED, "lottery_rewind")
+
+
+SLOWER = describe("digits_lenet_8", training_steps="1ep", lr=0.05)
+OTHER = describe("digits_lenet_8", training_steps="1ep", lr=0.2)
+TOP_3, TOP = Measure("test top3"), RunOptions(top_k=(3,))
+
+
+@pytest.fixture
+def three(monkeypatch: pytest.MonkeyPatch) -> Paper:
+    """A paper of three tables that share a run, of which the last records more."""
+    tables = {
+        "one": study({("dense", "lr 0.1"): Cell(DENSE, ACCURACY)}),
+        "both": study(
+            {
+                ("dense", "lr 0.1"): Cell(DENSE, ACCURACY),
+                ("dense", "lr 0.05"): Cell(SLOWER, ACCURACY),
+            }
+        ),
+        "top": replace(study({("dense", "lr 0.2"): Cell(OTHER, TOP_3)}), options=TOP),
+    }
+    paper = Paper("three", "Three", "", {name: partial(_given, tables[name]) for name in tables})
+    monkeypatch.setitem(PAPERS._entries, "three", paper)
+    return paper
+
+
+def _given(made: Study, _: Scale) -> Study:
+    return made
 
 
 @pytest.fixture
@@ -57,7 +89,7 @@ def test_papers_and_their_tables_are_listed(cli: Cli) -> None:
     told = cli("paper")
     assert told.code == 0
     for name in PAPERS:
-        assert f"{name}: {PAPERS[name].title} " in told.out
+        assert f"{name}: {PAPERS[name].title}\n  {PAPERS[name].citation}\n" in told.out
         assert all(f"\n  --table={table}\n" in f"{told.out}\n" for table in PAPERS[name].studies)
 
 
@@ -66,7 +98,8 @@ def test_papers_and_their_tables_are_listed(cli: Cli) -> None:
     [
         (("lotery", "--table=mnist"), "There is no paper 'lotery'. Did you mean 'lottery'?"),
         (("lottery", "--table=minst"), "no table of lottery 'minst'. Did you mean 'mnist'?"),
-        (("lottery",), "Which --table of lottery? Known: mnist, resnet20, vgg16."),
+        (("lottery",), "Which --table of lottery? Known: mnist, resnet20, vgg16; or several "),
+        (("lottery", "--table=all,minst"), "no table of lottery 'minst'. Did you mean 'mnist'?"),
         (("--table=mnist",), "Which paper? Known: "),
         (("lottery", "--scale=smoky"), "There is no scale 'smoky'. Did you mean 'smoke'?"),
         (("lottery", "--format=ltex"), "There is no format 'ltex'. Did you mean 'latex'?"),
@@ -143,6 +176,53 @@ def test_a_failed_run_never_stops_the_others(cli: Cli, made_up: Paper, root: Pat
     assert f"{DIVERGED.name}/replicate_1 failed: " in told.out
     assert f"{DIVERGED.name}/replicate_1 failed: " in told.err
     assert "Traceback" not in told.err
+
+
+def test_all_tables_of_a_paper_are_one_command(cli: Cli, three: Paper, root: Path) -> None:
+    """Runs that they share are trained once; each table has its folder, and records its own."""
+    told = cli("paper", three.name, "--table=all", *SMOKE, "--format=csv")
+    assert (told.code, told.err) == (0, "")
+    assert len(Store(root).runs()) == 3
+    folders = [root / "papers" / f"three_{name}_smoke" for name in three.studies]
+    assert paths(told) == [folder / "table.csv" for folder in folders]
+    assert told.out.count("**A table.") == 3
+    top = Store(root).run(OTHER, 1).done()["metrics"]["test top3"]
+    assert f"| {top:.4f} |" in told.out
+
+
+def test_several_tables_are_kept_apart_in_one_folder(cli: Cli, three: Paper, root: Path) -> None:
+    """Under their names; a single one is right there."""
+    words = ("paper", three.name, "--no_run", "--format=csv", f"--output={root}")
+    both = cli(*words, "--table=top,one,top")
+    assert paths(both) == [root / "top" / "table.csv", root / "one" / "table.csv"]
+    assert paths(cli(*words, "--table=one")) == [root / "table.csv"]
+
+
+def test_the_only_table_of_a_paper_needs_no_name(cli: Cli, made_up: Paper) -> None:
+    """There is nothing to choose."""
+    assert row("dense", cli("paper", made_up.name, "--no_run", "--format=csv"))[:2] == ["-", "-"]
+
+
+def test_what_failed_is_planned_again_only_when_asked(cli: Cli, made_up: Paper, root: Path) -> None:
+    """A dry run says what the same command without it would do."""
+    run = Store(root).run(DIVERGED, 1)
+    run.prepare(DIVERGED, KINDS)
+    run.write_fact(Fact.FAILED, {"reason": "It diverged."})
+    words = ("paper", made_up.name, "--dry_run")
+    told = [cli(*words), cli(*words, "--retry")]
+    plans = [next(line for line in t.out.splitlines() if DIVERGED.name in line) for t in told]
+    assert ["would try again" in plan for plan in plans] == [False, True]
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_runs(
+    cli: Cli, made_up: Paper, root: Path, tmp_path: Path
+) -> None:
+    """What is trained for days is shown in the end."""
+    (tmp_path / "file").touch()
+    told = cli("paper", made_up.name, *SMOKE, f"--output={tmp_path / 'file'}")
+    assert told.code == 2
+    assert "file should be a directory, and is something else." in told.err
+    assert not root.exists()
 
 
 @pytest.mark.slow
