@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from commands.progress import Bar, Lines
 from commands.results import end_metric
 from commands.screen import Screen
-from commands.text import percent
+from commands.text import brief, percent
 from foundations import plugins
 from foundations.errors import InterruptedRunError, OpenPruneError, RunFailedError
 from foundations.hparams import flag_of
@@ -28,13 +28,15 @@ if TYPE_CHECKING:
     from foundations.store import Store
     from platforms.crew import Crew
     from sweeps.goals import Goal
-    from sweeps.standing import Failure, Observer, Standing
+    from sweeps.standing import Blocked, Failure, Observer, Standing
     from training.context import Context, Reporter
     from training.hparams import RunOptions
 
 _REDRAWN_S = 1.0
 _SHARE = 20.0
 """How much longer it is not drawn than drawing takes: the cores are for training."""
+_NAMED = 10
+"""How many runs that came to the same are named in the end."""
 
 
 def flags_of(options: RunOptions) -> list[str]:
@@ -86,15 +88,24 @@ def raise_for(standing: Standing, store: Store) -> None:
 
 
 def _failures(standing: Standing, store: Store) -> Iterator[str]:
-    """What failed, each with its reason and where to look; and what could not begin for it."""
+    """What failed, with each reason once and where to look; and what could not begin for it."""
+    alike: dict[str, list[Failure]] = {}
     for failure in standing.failed:
-        yield f"{failure.goal.run} failed: {failure.reason}"
-        yield f"  {_look(failure, store)}"
+        alike.setdefault(failure.reason, []).append(failure)
+    for reason, failures in alike.items():
+        yield f"{_names(failures)} failed: {reason}"
+        yield f"  {_look(failures[0], store)}"
     if standing.blocked:
-        names = ", ".join(blocked.goal.run for blocked in standing.blocked)
+        names = _names(standing.blocked)
         yield f"{_runs(standing.blocked)} not begun, for what failed is needed: {names}."
     if standing.failed:
         yield "Runs that failed are tried again by 'sweep' with --retry, and by their own commands."
+
+
+def _names(which: Sequence[Failure | Blocked]) -> str:
+    """The runs by name; of very many, the first ones and how many there are besides."""
+    names = [one.goal.run for one in which[:_NAMED]]
+    return ", ".join(names) + (f" and {more:,} more" if (more := len(which) - _NAMED) > 0 else "")
 
 
 def _look(failure: Failure, store: Store) -> str:
@@ -167,7 +178,7 @@ class Told(Unobserved):
 
     def ended(self, goal: Goal, outcome: Outcome, reason: str) -> None:
         """How, why, and what came out; of what is done, the how many-th it is."""
-        what = reason or self._result(goal)
+        what = brief(reason) or self._result(goal)
         said = f"{outcome.value:7} {goal.run}{f': {what}' if what else ''}"
         if outcome is Outcome.DONE:
             self._done = (self._done or 0) + 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from commands.text import counts, duration, table
+from commands.text import brief, counts, duration, table
 from foundations.run_directory import RunState
 from sweeps.cost import cost
 from sweeps.goals import goals as goals_of
@@ -87,7 +87,7 @@ def _stuck(row: Row) -> str:
     """Why a run would not be tried again."""
     if row.status is Status.BLOCKED:
         return f"cannot begin: {' and '.join(row.others)} failed"
-    return f"{row.status.value}: {' '.join(row.reason.split())}"
+    return f"{row.status.value}: {brief(row.reason)}"
 
 
 def _intent(goal: Goal, row: Row) -> str:

@@ -1,13 +1,17 @@
-"""Tables and numbers as plain text: aligned, never cut, the same in a terminal and in a file."""
+"""Tables and numbers as plain text: aligned, the same in a terminal and in a file."""
 
 from __future__ import annotations
 
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from sweeps.survey import Status
+
+_BRIEF = 160
+"""Characters of what is told in one line."""
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -28,6 +32,11 @@ def percent(fraction: float | None) -> str:
 def decimal(value: float | None) -> str:
     """A number with four decimals, or a dash."""
     return "-" if value is None else f"{value:.4f}"
+
+
+def brief(text: str) -> str:
+    """A text in one line, for where it is told whole elsewhere: its beginning, if it is long."""
+    return shorten(text, _BRIEF, placeholder=" ...")
 
 
 def duration(seconds: float | None) -> str:

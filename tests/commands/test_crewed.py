@@ -70,6 +70,19 @@ def test_what_failed_and_what_waits_for_it_is_told(tmp_path: Path) -> None:
     assert "--retry" in lines[3]
 
 
+def test_a_reason_is_told_once(tmp_path: Path) -> None:
+    """Hundreds of runs may fail because one data set is not there."""
+    goals = [Goal(dense(), replicate, whole=True) for replicate in range(1, 13)]
+    failed = tuple(Failure(goal, "No data.", tmp_path) for goal in goals)
+    with pytest.raises(RunFailedError) as error:
+        raise_for(Standing(failed=(*failed, Failure(OTHER, "Why.", tmp_path))), Store(tmp_path))
+    named = ", ".join(goal.run for goal in goals[:10])
+    lines = str(error.value).splitlines()
+    assert lines[0] == f"{named} and 2 more failed: No data."
+    assert lines[2] == f"{OTHER.run} failed: Why."
+    assert len(lines) == 5
+
+
 def test_a_stop_tells_what_is_left(tmp_path: Path) -> None:
     """And what a cluster goes on with."""
     stopped = Standing(done=(DONE,), waiting=(OTHER,), working=(DONE,), stopped="SIGINT")
@@ -94,7 +107,10 @@ def test_a_line_for_each_run(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     told.begun(Goal(OTHER.description, 2, (Step(), Step(3))))
     told.ended(DONE, Outcome.DONE, "")
     told.ended(OTHER, Outcome.LOST, "it was killed by SIGKILL")
-    assert capsys.readouterr().out.splitlines() == [
+    told.ended(OTHER, Outcome.FAILED, f"It\nis {'long ' * 100}")
+    *lines, long = capsys.readouterr().out.splitlines()
+    assert long == f"failed  {OTHER.run}: It is{' long' * 30} ..."
+    assert lines == [
         "5 runs, 1 of them done already.",
         f"begun   {DONE.run}",
         f"begun   {OTHER.run} to 0ep, 3ep",
