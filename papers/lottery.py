@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from branches.describing import branch, describe, lottery
 from models.presets import pruning_preset
+from papers.grids import below
 from papers.measures import ACCURACY, COMPRESSION, WEIGHTS_LEFT
 from papers.paper import Baseline, Cell, Curve, Figure, Measure, Paper, Point, Scale, Study, Table
 
@@ -83,6 +84,16 @@ def study(full: Lottery, smoke: Lottery, scale: Scale) -> Study:
         table=_table(chosen, methods),
         figures=tuple(_figures(chosen, methods)),
         replicates=tuple(range(1, chosen.replicates + 1)),
+        notes=(_note(chosen), *below(scale)),
+    )
+
+
+def _note(chosen: Lottery) -> str:
+    fraction = pruning_preset(chosen.network)["prune_fraction"]
+    back = "it began with" if chosen.rewinding_steps == "0ep" else f"of {chosen.rewinding_steps}"
+    return (
+        f"Each level cuts {100 * fraction:g} % of the weights that are left, those of the least "
+        f"magnitude at the end of training, and goes back to the weights {back}."
     )
 
 

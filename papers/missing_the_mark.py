@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from branches.base import recipe_of
 from branches.describing import branch, describe
+from papers.grids import below
 from papers.measures import ACCURACY, COMPRESSION, SPARSITY
 from papers.paper import Baseline, Cell, Curve, Figure, Paper, Point, Scale, Study, Table
 
@@ -43,6 +44,7 @@ class Experiment:
         rounds: In how many rounds SynFlow prunes.
         rewinding_steps: To which step lottery ticket rewinding goes back.
         replicates: How many repetitions there are.
+        notes: Lines below its tables.
     """
 
     network: str
@@ -52,6 +54,7 @@ class Experiment:
     rounds: int = 100
     rewinding_steps: str = "1000it"
     replicates: int = 3
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def dense(self) -> Description:
@@ -124,11 +127,26 @@ def after_training(full: Experiment, smoke: Experiment, scale: Scale) -> Study:
 
 
 def ablations(full: Experiment, smoke: Experiment, scale: Scale) -> Study:
-    """The accuracy of every method but the random one, beside that of its ablations."""
+    """The accuracy of every method, beside that of its ablations."""
     chosen = full if scale is Scale.FULL else smoke
-    methods = {name: _variants(chosen, flags) for name, flags in chosen.methods.items()}
-    del methods["random"]
-    title = f"{chosen.network}, ablations"
+    return _taken_apart(chosen, chosen.methods, f"{chosen.network}, ablations")
+
+
+def ablations_after_training(full: Experiment, smoke: Experiment, scale: Scale) -> Study:
+    """The same of every strategy when it scores the end of training."""
+    chosen = full if scale is Scale.FULL else smoke
+    title = f"{chosen.network}, pruned after training, ablations"
+    return _taken_apart(chosen, chosen.after_training, title)
+
+
+def percent(fraction: float) -> str:
+    """A sparsity as rows say it: ``48.8 %``."""
+    return f"{100 * fraction:.1f} %"
+
+
+def _taken_apart(chosen: Experiment, given: dict[str, Flags], title: str) -> Study:
+    """A row for each method, but for the random one, at each sparsity; a column an ablation."""
+    methods = {name: _variants(chosen, flags) for name, flags in given.items() if name != "random"}
     rows = {
         f"{name}, {percent(fraction)}": (variants, fraction)
         for name, variants in methods.items()
@@ -151,11 +169,6 @@ def ablations(full: Experiment, smoke: Experiment, scale: Scale) -> Study:
         for figure in _figures(chosen, f"{title}: {name}", f"figure_{_file(name)}", variants)
     ]
     return _study(chosen, table, figures)
-
-
-def percent(fraction: float) -> str:
-    """A sparsity as rows say it: ``48.8 %``."""
-    return f"{100 * fraction:.1f} %"
 
 
 def _compared(chosen: Experiment, methods: dict[str, Flags], title: str) -> Study:
@@ -202,7 +215,7 @@ def _study(chosen: Experiment, table: Table, figures: list[Figure]) -> Study:
         table=table,
         figures=tuple(figures),
         replicates=tuple(range(1, chosen.replicates + 1)),
-        notes=(_note(chosen),),
+        notes=(_note(chosen), *chosen.notes),
     )
 
 
@@ -227,6 +240,7 @@ def _smoke(network: str) -> Experiment:
         rounds=5,
         rewinding_steps="5it",
         replicates=1,
+        notes=below(Scale.SMOKE),
     )
 
 
@@ -239,7 +253,12 @@ _PAIRS = {
 }
 """By table: the network as published, and the one that stands in for it."""
 
-_KINDS = {"": accuracies, "_after_training": after_training, "_ablations": ablations}
+_KINDS = {
+    "": accuracies,
+    "_after_training": after_training,
+    "_ablations": ablations,
+    "_after_training_ablations": ablations_after_training,
+}
 """What is shown of each network, by how the names of tables end."""
 
 PAPER = Paper(

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from branches.base import recipe_of
 from branches.describing import branch, describe
 from foundations.description import BranchDesc
+from papers.grids import below
 from papers.missing_the_mark import PAPER, ablated
 from papers.paper import Scale
 
@@ -43,6 +45,19 @@ def test_ablations_are_of_every_method_but_the_random_one(name: str, levels: int
     assert len(study.table.cells) == 7 * 4 * levels
     assert len(study.runs) == (7 * 4 - 1) * levels + 1  # the dense one is a line in the figures
     assert len(study.figures) == 7 * 2
+
+
+@pytest.mark.parametrize(("name", "levels"), NETWORKS.items())
+def test_ablations_are_of_pruning_after_training_too(name: str, levels: int) -> None:
+    """Of each strategy; what scores the end of training does so still."""
+    study = PAPER.studies[f"{name}_after_training_ablations"](Scale.FULL)
+    assert len(study.table.cells) == 5 * 4 * levels
+    assert len(study.runs) == 5 * 4 * levels + 1
+    runs = [run for run in study.runs if isinstance(run, BranchDesc)]
+    steps = {run.branch.to_dict()["prune_step"] for run in runs}
+    assert steps == {str(recipe_of(study.runs[-1]).training.training_steps)}
+    later = PAPER.studies[f"{name}_after_training"](Scale.FULL)
+    assert len({run.name for run in later.runs} & {run.name for run in runs}) == 5 * levels
 
 
 @pytest.mark.parametrize(
@@ -103,5 +118,6 @@ def test_smoke_is_the_same_in_small(name: str) -> None:
     assert smoke.table.columns == full.table.columns
     assert [figure.name for figure in smoke.figures] == [figure.name for figure in full.figures]
     assert smoke.replicates == (1,)
+    assert set(below(Scale.SMOKE)) <= {*smoke.notes} - {*full.notes}
     runs = [run for run in smoke.runs if isinstance(run, BranchDesc)]
     assert len({run.branch.to_dict()["prune_fraction"] for run in runs}) == 2
