@@ -22,7 +22,7 @@ from sweeps.standing import Blocked, Failure, Standing, Unobserved
 from training.world import world_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from foundations.run_directory import RunDirectory
     from foundations.steps import Step
@@ -77,7 +77,7 @@ class _Schedule:
     """What is known of each goal, by the name of its run."""
 
     def __init__(self, goals: Iterable[Goal], crew: Crew, store: Store, observer: Observer) -> None:
-        self._goals = {goal.run: goal for goal in goals}
+        self._goals = {goal.run: goal for goal in _in_order(list(goals), store)}
         self._is = dict.fromkeys(self._goals, _Is.WAITING)
         self._crew, self._store, self._observer = crew, store, observer
         self._reasons: dict[str, str] = {}
@@ -92,6 +92,8 @@ class _Schedule:
             if again and self._state(run) is RunState.FAILED:
                 self._again.add(run)
             self._settle(run)
+            if self._is[run] is _Is.DONE:
+                self._check(run)
 
     def run(self, stop: Stop) -> Standing:
         """Hand out what can begin, and see what becomes of it, until nothing is left."""
@@ -138,6 +140,13 @@ class _Schedule:
         try:
             self._is[run] = self._seen(run)
         except OpenPruneError as error:  # damage to one run stops no other
+            self._fail(run, str(error))
+
+    def _check(self, run: str) -> None:
+        """See that what is done is what it is taken for: its directory says what it is."""
+        try:
+            self._directory(run).description(KINDS)
+        except OpenPruneError as error:
             self._fail(run, str(error))
 
     def _seen(self, run: str) -> _Is:
@@ -247,6 +256,18 @@ class _Schedule:
     def _state(self, run: str) -> RunState:
         directory = self._directory(run)
         return directory.state if directory.path.is_dir() else RunState.NEW
+
+
+def _in_order(goals: Sequence[Goal], store: Store) -> list[Goal]:
+    """Those first on which the longest chains of others wait; parents, then, before branches.
+
+    A chain that is begun last is what everybody waits for in the end, with one worker at it.
+    """
+    behind = dict.fromkeys((goal.run for goal in goals), 0)
+    for goal in reversed(goals):
+        for need in needs(goal, store):
+            behind[need.run] = max(behind.get(need.run, 0), behind[goal.run] + 1)
+    return sorted(goals, key=lambda goal: -behind[goal.run])
 
 
 def _is_first(need: Goal) -> bool:

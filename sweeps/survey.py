@@ -149,6 +149,8 @@ class _Survey:
         state = directory.state if directory.path.is_dir() else RunState.NEW
         if is_met(goal, self.store):
             return Row(directory, Status.DONE, 1.0)
+        if state is not RunState.NEW:
+            directory.description(KINDS)  # what was edited, or copied here, will be refused
         if state is RunState.FAILED:
             failure = directory.fact(Fact.FAILED)
             reason = failure["reason"] if failure else ""

@@ -282,6 +282,25 @@ def test_damage_to_one_run_stops_no_other(root: Path) -> None:
     assert "is damaged" in ended.failed[0].reason
 
 
+def test_a_run_that_is_done_and_was_edited_is_refused(root: Path) -> None:
+    """Its results are not those of what was asked for."""
+    crew = Here(root)
+    swept(crew, wanted(root, [dense(training_steps="2it")]))
+    (path,) = root.glob(f"*/*/{HPARAMS}")
+    path.write_text(path.read_text().replace('"2it"', '"3it"'))
+    ended = swept(crew, wanted(root, [dense(training_steps="2it")]))
+    assert (len(crew.told), ended.done) == (1, ())
+    assert "hparams.json was edited" in ended.failed[0].reason
+
+
+def test_the_longest_chain_begins_first(root: Path) -> None:
+    """What is asked for last is not begun last if others wait for it."""
+    single, last = dense(training_steps="3it"), pruned(pruned(), prune_fraction=0.8)
+    crew = Here(root)
+    swept(crew, wanted(root, [single, last]))
+    assert [task.run for task in crew.told] == list(map(first, (dense(), pruned(), single, last)))
+
+
 def test_a_task_that_ends_well_and_leaves_nothing_is_not_believed(root: Path) -> None:
     """The directory is the truth: after three times it has failed."""
 

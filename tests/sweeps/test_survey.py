@@ -164,6 +164,14 @@ def test_a_damaged_run_stops_nobody(store: Store) -> None:
     assert (blocked.status, blocked.others) == (Status.BLOCKED, (_of(DENSE),))
 
 
+def test_a_run_that_was_edited_is_damaged(store: Store) -> None:
+    """Whoever goes on with it will be told so."""
+    path = begun(store, DENSE).path / "hparams.json"
+    path.write_text(path.read_text().replace('"2ep"', '"3ep"'))
+    (row,) = _survey(store, DENSE)
+    assert (row.status, "hparams.json was edited" in row.reason) == (Status.DAMAGED, True)
+
+
 def test_a_run_that_needs_a_plugin(store: Store) -> None:
     """It stands where its directory says, and it is said which file is needed."""
     run = begun(store, DENSE)
