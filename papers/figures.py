@@ -158,10 +158,12 @@ def _scale(axes: Axes, figure: Figure) -> None:
     """The axis of places, with numbers as people write them: 20, not 2 x 10^1."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+    steps = MaxNLocator(8, steps=[1, 2, 5, 10], integer=not figure.x.digits)
+    axes.xaxis.set_major_locator(steps)
     if figure.log_x:
         axes.set_xscale("log")
         low, high = axes.get_xlim()
-        decades, steps = LogLocator(subs=(1.0, 2.0, 5.0)), MaxNLocator(8, steps=[1, 2, 5, 10])
+        decades = LogLocator(subs=(1.0, 2.0, 5.0))
         axes.xaxis.set_major_locator(decades if high / low > _WIDE else steps)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
         axes.xaxis.set_minor_locator(NullLocator())

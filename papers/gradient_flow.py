@@ -223,7 +223,9 @@ def _by_rounds(grid: Grid) -> Figure:
         for measure in MEASURES
     )
     lines = (Baseline(UNPRUNED, grid.dense),)
-    return Figure("rounds", grid.title, Measure("rounds"), ACCURACY, curves, lines, log_x=True)
+    return Figure(
+        "rounds", grid.title, Measure("rounds", digits=0), ACCURACY, curves, lines, log_x=True
+    )
 
 
 def _training(grid: Grid) -> Figure:
@@ -241,7 +243,7 @@ def _training(grid: Grid) -> Figure:
         for measure, run in {UNPRUNED: grid.dense, **runs}.items()
     )
     title = f"{grid.title}, in {last} rounds"
-    return Figure("training", title, Measure("epochs"), ACCURACY, curves)
+    return Figure("training", title, Measure("epochs", digits=0), ACCURACY, curves)
 
 
 PAPER = Paper(

@@ -242,8 +242,9 @@ def _figure(experiment: Experiment) -> Figure:
 NOTE = (
     "Weights are those of convolutions and linear layers on a path from image to output; biases "
     "and norms, which the paper counts too, are about one in a hundred more. Pruned and tuned is "
-    "measured one round of training behind the cut, as the published files are. The published code "
-    "pads and normalizes images otherwise while it prunes, which is not done here; and networks "
+    "measured one round of training behind the cut, as the published files are. The l1 norm is the "
+    "true one: the published code sums weights with their signs. It also pads and normalizes "
+    "images otherwise while it prunes, which is not done here; and networks "
     "that are scaled from a pruned one have no name here. How many replicates there are in the "
     "paper is not known here."
 )

@@ -9,6 +9,7 @@ import pytest
 
 from branches.describing import branch, describe
 from foundations.errors import UserError
+from papers import figures
 from papers.figures import drawn, traced
 from papers.measures import SPARSITY
 from papers.paper import Baseline, Curve, Figure, Measure, Point
@@ -83,6 +84,18 @@ def test_logarithmic_and_falling_axes_are_drawn(root: Path, *, falling: bool) ->
         falling_x=falling,
     )
     assert drawn(other, results(root), ["png"]) != drawn(FIGURE, results(root), ["png"])
+
+
+def test_what_is_counted_has_whole_numbers_along_its_axis() -> None:
+    """Epochs and rounds; there is none at 1.25."""
+    from matplotlib.figure import Figure as Canvas
+
+    for digits, whole in ((0, True), (2, False)):
+        axes = Canvas().add_subplot()
+        axes.plot([1, 2, 3], [0, 1, 2])
+        x = Measure("epochs", digits=digits)
+        figures._scale(axes, Figure("figure", "", x, ACCURACY, ()))
+        assert all(float(tick).is_integer() for tick in axes.get_xticks()) == whole
 
 
 def test_files_are_named_after_figures(root: Path) -> None:

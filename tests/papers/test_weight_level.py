@@ -35,6 +35,9 @@ CYCLE = (
     "--finetune_one_cycle_warmup_fraction=0.1 --finetune_one_cycle_final_div_factor=100"
 )
 
+MEAN = "--distill_mean=examples_and_classes"
+"""Of its losses, says the code of Le et al. (the README's row has the mean over examples)."""
+
 
 def test_every_table_has_the_cells_and_runs_of_its_grid() -> None:
     """Five ways of four percentages of four networks, and lines for the unpruned ones."""
@@ -85,7 +88,7 @@ def test_networks_and_cuts_are_those_of_the_readmes_commands(
     [
         ("fine-tuned", "finetune"),
         ("one-cycle", f"finetune {CYCLE}"),
-        ("distilled", "distill --teachers=BASELINE --distill_temperature=5"),
+        ("distilled", f"distill --teachers=BASELINE --distill_temperature=5 {MEAN}"),
         ("scratch E", "scratch"),
         ("scratch B", "scratch --budget=flops"),
     ],
@@ -122,6 +125,7 @@ def test_the_unpruned_network_and_every_snapshot_teach_the_last_cut() -> None:
     line = lineage(last)
     assert [teacher.description for teacher in branch.teachers] == line[::2]
     assert len(branch.teachers) == 6
+    assert branch.distill_mean == "examples_and_classes"
     assert distilled.parent == last.parent
 
 
@@ -142,6 +146,14 @@ def test_published_accuracies_stand_where_they_are_said_to() -> None:
         assert number is not None
         assert (number.value, number.deviation) == (value, deviation)
         assert where in number.where
+
+
+@pytest.mark.parametrize("name", ["cifar100", "snapshots_cifar100"])
+def test_titles_say_on_what_networks_were_trained(name: str) -> None:
+    """Which at the scale of smoke are digits."""
+    make = PAPER.studies[name]
+    assert make(Scale.FULL).table.title.endswith(" on cifar100")
+    assert make(Scale.SMOKE).table.title.endswith(" on digits")
 
 
 def test_imagenet_is_fine_tuned_for_ten_epochs() -> None:
