@@ -21,7 +21,7 @@ from foundations.errors import InterruptedRunError, UserError
 from foundations.store import Store
 from platforms.stop import Stop
 from tests.branches.runs import contents, context, dense, options
-from training.sinks import following
+from training.sinks import followed, following
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -157,6 +157,20 @@ def test_rows_that_are_written_again(tmp_path: Path) -> None:
     shutil.rmtree(run.path / "states/ep4_it0")
     again = _run(tmp_path / "runs", "tensorboard")
     assert _near(_scalars(again), again)
+
+
+def test_a_run_that_was_stopped_as_it_measured(tmp_path: Path) -> None:
+    """The rest of what it measures at that iteration is passed on when it goes on."""
+    run = _run(tmp_path / "runs", "tensorboard")
+    rows = run.metrics()
+    end = rows[-1].iteration
+    assert sum(row.iteration == end for row in rows) > 1
+    shutil.rmtree(run.path / "tensorboard")
+    for part in (rows[:-1], rows):
+        run.write_metrics(part)
+        with followed(run, ("tensorboard",), pytest.fail):
+            pass
+    assert _near(_scalars(run), run)
 
 
 @pytest.fixture

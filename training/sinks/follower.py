@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from foundations.files import read_json, write_json
 from foundations.run_directory import METRICS
@@ -23,6 +23,8 @@ from foundations.tables import read_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from foundations.tables import Metric
 
 _POLL_S = 0.5
 _LAST_S = 60.0
@@ -44,6 +46,29 @@ class Sink(Protocol):
         """There is no more to come."""
 
 
+class Given(NamedTuple):
+    """How far a sink was fed.
+
+    Args:
+        iteration: The last of which it was given something.
+        names: What of that one; a run that is stopped while it measures tells the rest later.
+    """
+
+    iteration: int = -1
+    names: tuple[str, ...] = ()
+
+    def has(self, row: Metric) -> bool:
+        """Whether a row was given."""
+        if row.iteration == self.iteration:
+            return _name(row) in self.names
+        return row.iteration < self.iteration
+
+    def and_then(self, iteration: int, names: Mapping[str, float]) -> Given:
+        """What was given once these were too."""
+        before = self.names if iteration == self.iteration else ()
+        return Given(iteration, (*before, *names))
+
+
 def follow(name: str, run: Path) -> None:
     """Pass the metrics of a run on to a sink, until standard input is closed."""
     folder = run / name
@@ -60,23 +85,30 @@ def follow(name: str, run: Path) -> None:
         sink.close()
 
 
-def _passed_on(run: Path, folder: Path, sink: Sink, given: int) -> int:
-    """Pass on what was measured after iteration ``given``; the last iteration that was."""
-    rows = [row for row in read_metrics(run / METRICS) if row.iteration > given]
+def _passed_on(run: Path, folder: Path, sink: Sink, given: Given) -> Given:
+    """Pass on what was measured and not given yet; what is given then."""
+    rows = [row for row in read_metrics(run / METRICS) if not given.has(row)]
     for iteration, measured in groupby(rows, lambda row: row.iteration):
-        sink.write(iteration, {f"{row.phase}/{row.name}": row.value for row in measured})
-        given = iteration
+        values = {_name(row): row.value for row in measured}
+        sink.write(iteration, values)
+        given = given.and_then(iteration, values)
     if rows:
         sink.flush()
-        write_json(folder / _GIVEN, {"iteration": given})
+        write_json(folder / _GIVEN, given._asdict())
     return given
 
 
-def _given(folder: Path) -> int:
+def _name(row: Metric) -> str:
+    """What a sink calls it: ``test/accuracy``."""
+    return f"{row.phase}/{row.name}"
+
+
+def _given(folder: Path) -> Given:
     try:
-        return int(read_json(folder / _GIVEN)["iteration"])
+        given = read_json(folder / _GIVEN)
     except FileNotFoundError:
-        return -1
+        return Given()
+    return Given(int(given["iteration"]), tuple(given["names"]))
 
 
 def _is_closed(timeout_s: float) -> bool:
