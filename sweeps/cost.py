@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
@@ -104,9 +105,9 @@ def cost(goals: Sequence[Goal], store: Store) -> Cost:
         goals: What is wanted of which runs, each run once.
         store: The runs there are, those that were timed among them.
     """
-    missing = [goal for goal in goals if not is_met(goal, store)]
+    missing = [goal for goal in goals if not _is_met(goal, store)]
     known = timings(store.runs()) if missing else Timings()
-    found = [seconds_of(goal, store, known) for goal in missing]
+    found = [_seconds(goal, store, known) for goal in missing]
     told = [seconds for seconds in found if seconds is not None]
     longest = _longest(missing, found, store, known)
     return Cost(sum(told), len(told), len(found) - len(told), longest)
@@ -121,14 +122,33 @@ def _longest(
     longest = 0.0
     for goal, own in zip(goals, seconds, strict=True):
         begins_at[goal.run] = 0.0
-        for need in needs(goal, store):
+        for need in _needs(goal, store):
             key = need.run, need.steps, need.whole
             if key not in until:
-                left = 0.0 if is_met(need, store) else seconds_of(need, store, known) or 0.0
+                left = 0.0 if _is_met(need, store) else _seconds(need, store, known) or 0.0
                 until[key] = begins_at.get(need.run, 0.0) + left
             begins_at[goal.run] = max(begins_at[goal.run], until[key])
         longest = max(longest, begins_at[goal.run] + (own or 0.0))
     return longest
+
+
+def _is_met(goal: Goal, store: Store) -> bool:
+    """As far as that can be read: of a damaged run, others tell."""
+    with suppress(OpenPruneError):
+        return is_met(goal, store)
+    return False
+
+
+def _needs(goal: Goal, store: Store) -> list[Goal]:
+    with suppress(OpenPruneError):
+        return list(needs(goal, store))
+    return []
+
+
+def _seconds(goal: Goal, store: Store, known: Timings) -> float | None:
+    with suppress(OpenPruneError):
+        return seconds_of(goal, store, known)
+    return None
 
 
 def seconds_of(goal: Goal, store: Store, known: Timings) -> float | None:

@@ -121,6 +121,9 @@ def test_a_record_that_is_damaged_tells_nothing(store: Store) -> None:
     (other.path / "start.json").write_text("{")
     (run.path / Fact.PROVENANCE.value).write_text("{")
     assert timings(store.runs()).runs == {}
+    after = branch(dense(0.2), "retrain")
+    wanted = [Goal(made, 1, whole=True) for made in (DENSE, dense(0.2), after)]
+    assert cost(wanted, store) == Cost(0.0, 0, 3)
 
 
 @pytest.mark.parametrize(
