@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, NoReturn
 
-from branches.base import Branch, dense_ancestor, pruning_of
+from branches.base import Branch, dense_ancestor, lineage, pruning_of
 from datasets.hparams import DatasetHparams
 from foundations.description import BranchDesc, RunRef
 from foundations.errors import UserError
@@ -109,8 +109,17 @@ class OpenLthPruned(OpenLthBranch):
         )
 
 
+def called_there(description: Description) -> str | None:
+    """What a run that OpenLTH trained is called there, and its series; None for any other run."""
+    own, first = of_openlth(description), lineage(description)[0]
+    if own is None or not isinstance(first, OpenLthDesc):
+        return None
+    series = first.openlth.series
+    return own.experiment if series is None else f"{own.experiment} of {series}"
+
+
 def of_openlth(description: Description) -> OpenLthHparams | OpenLthBranch | None:
-    """What was found of a run that OpenLTH trained; None for any other run."""
+    """What says which run of OpenLTH it is; None for any other run."""
     if isinstance(description, OpenLthDesc):
         return description.openlth
     branch = description.branch if isinstance(description, BranchDesc) else None

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from branches import KINDS
-from branches.base import lineage, recipe_of
+from branches.base import recipe_of
 from foundations.description import BranchDesc, RunRef
 from foundations.fields import show
 from foundations.plugins import AbsentPluginError
@@ -26,15 +26,14 @@ def said(run: RunDirectory) -> str:
 
 def in_words(description: Description) -> str:
     """The network and data of a training job; of a branch, what differs from its defaults."""
-    from branches.openlth import of_openlth
+    from branches.openlth import called_there
     from training.description import TrainDesc
     from training.imported import ImportDesc
 
-    if (found := of_openlth(description)) is not None:
+    if (called := called_there(description)) is not None:
         recipe = recipe_of(description)
         where = f"{recipe.model.model_name} on {recipe.dataset.dataset_name}"
-        series = vars(lineage(description)[0])["openlth"].series
-        return f"{where}, OpenLTH's {found.experiment}" + (f" of {series}" if series else "")
+        return f"{where}, OpenLTH's {called}"
     if isinstance(description, BranchDesc):
         branch, chosen = description.branch, description.branch.canonical()
         names = [field.name for field in dataclasses.fields(branch) if field.name in chosen]
