@@ -23,13 +23,21 @@ if TYPE_CHECKING:
     from platforms.slurm.arrays import Array
     from platforms.slurm.platform import Slurm
 
+IN_VAIN = 3
+"""How often in turn a run may be stopped before it has saved anything new: its job is not queued
+again then. A limit that is too short for it to begin would be so for ever."""
+
 _TEARDOWN = [
     "code=$?",
     # Its own number would mean the whole array where it is the last task of it.
     'job="${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"',
+    'if [ "$(saved)" = "$before" ]; then echo "$job" >> "$in_vain"; else rm -f "$in_vain"; fi',
     f"if [ $code = {INTERRUPTED} ]; then",
     '  state="$(squeue --noheader --format=%T --job="$job")"',
-    '  if [ "$state" = RUNNING ]; then scontrol requeue "$job"; fi',
+    '  if [ "$state" != RUNNING ]; then :',
+    f'  elif [ -e "$in_vain" ] && [ "$(wc -l < "$in_vain")" -ge {IN_VAIN} ]; then',
+    f'    echo "Stopped {IN_VAIN} times before it came any further: it is not queued again."',
+    '  else scontrol requeue "$job"; fi',
     "fi",
     "exit $code",
 ]
@@ -100,6 +108,9 @@ def _setup(array: Array, platform: Slurm) -> list[str]:
         "esac",
         f'directory={shlex.quote(str(platform.results_root()))}/"${{run[0]}}"',
         f'exec >> "$directory/{LOG}" 2>&1',
+        'saved() { ls -R "$directory/checkpoint" "$directory/states" 2> /dev/null; }',
+        f'in_vain={shlex.quote(str(array.folder))}/"$SLURM_ARRAY_TASK_ID.in_vain"',
+        'before="$(saved)"',
         "trap : TERM  # the run gets it too, and decides what becomes of the job",
         *platform.setup,
     ]

@@ -107,6 +107,33 @@ def test_a_stopped_run_queues_itself_again_unless_its_job_is_being_ended(
     assert log == ("requeue 12_1\n" if queued else "")
 
 
+def test_a_run_that_comes_no_further_is_not_queued_again_for_ever(tmp_path: Path) -> None:
+    """The third time in turn; whatever is saved in between makes it the first time again."""
+    saves = 'if [ -e next ]; then mkdir -p "$(cat next)"; rm next; fi; exit 75'
+    programs = {"srun": saves, "squeue": "echo RUNNING", "scontrol": 'echo "$1"'}
+    for program, does in programs.items():
+        (tmp_path / program).write_text(f"#!/bin/bash\n{does}\n")
+        (tmp_path / program).chmod(0o755)
+    directory = tmp_path / TASKS[1].run
+    directory.mkdir(parents=True)
+    text = _text(tmp_path, Slurm(root=str(tmp_path)))
+    path = f"{tmp_path}:/usr/bin:/bin"
+    job = {"PATH": path, "SLURM_ARRAY_TASK_ID": "1", "SLURM_ARRAY_JOB_ID": "12"}
+
+    def stopped() -> str:
+        """What is logged of one more attempt."""
+        (directory / "log.txt").unlink(missing_ok=True)
+        bash = str(shutil.which("bash"))
+        ran = subprocess.run([bash, "-c", text], env=job, check=False, cwd=tmp_path)
+        assert ran.returncode == 75
+        return (directory / "log.txt").read_text()
+
+    assert [stopped(), stopped()] == ["requeue\n"] * 2
+    (tmp_path / "next").write_text(f"{directory}/checkpoint/2ep\n")
+    assert [stopped() for _ in range(3)] == ["requeue\n"] * 3
+    assert "not queued again" in stopped()
+
+
 def test_who_looks_finds_the_runs_of_an_array_by_its_name(tmp_path: Path) -> None:
     """They are there before it is submitted; other jobs of the user are none of ours."""
     array = Array.new(tmp_path, TASKS)
