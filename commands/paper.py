@@ -63,7 +63,7 @@ class PaperFlags(Hparams):
     """What is written: any of markdown, csv, latex, pdf, png."""
 
     platform: str = "local"
-    """Where to run: local."""
+    """Where to run: local or slurm."""
 
     quiet: bool = False
     """Show no progress."""

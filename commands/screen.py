@@ -157,7 +157,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     left = "" if row.seconds_left is None else f"{duration(row.seconds_left)} left"
     who = "" if row.owner is None else str(row.owner)
     reason = " ".join(row.reason.split())
-    return _short(row.run), far, left, who or reason
+    return _short(row.run), far, left, who or reason or row.queued
 
 
 def _together(rows: Iterable[Row]) -> Iterator[tuple[str, ...]]:

@@ -19,7 +19,7 @@ from foundations.store import Store
 from reports.selection import selected
 from sweeps.goals import goals
 from sweeps.grid import jobs_in, unique
-from sweeps.survey import Status, survey, survey_of_runs
+from sweeps.survey import Status, survey, survey_of_runs, with_queue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 ABOUT = """Show how far runs are: done, running, waiting for which parent, failed and why.
 
 'status FILE.py' is for the runs of a sweep, 'status NAME ...' for those whose names begin so, and
-'status' for all. On a terminal it is kept up to date until Ctrl-C, or until all are done."""
+'status' for all. With --platform=slurm it tells of the jobs in the queue, too. On a terminal it is
+kept up to date until Ctrl-C, or until all are done."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,9 @@ class StatusFlags(Hparams):
     replicates: str | None = None
     """Of a file: repetitions in place of those that it names: 1-5, or 1,3,7."""
 
+    platform: str = "local"
+    """Whose queue is looked at as well: local, which has none, or slurm."""
+
     def check(self) -> None:
         """Refuse to look all the time."""
         self.require(self.every > 0, "every", "more than 0 seconds")
@@ -64,7 +68,12 @@ def status(arguments: Sequence[str]) -> None:
         {"status": StatusFlags, "platform": platform_flags(arguments)},
         arguments[len(words) :],
     )
-    look = _look(words, flags["status"], flags["platform"])
+    platform = flags["platform"]
+    runs = _look(words, flags["status"], platform)
+
+    def look() -> list[Row]:
+        return with_queue(runs(), platform.queued())
+
     if flags["status"].once or sys.stdout is None or not sys.stdout.isatty():
         print(as_text(look()))  # noqa: T201 - the command's output
     else:

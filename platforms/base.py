@@ -14,7 +14,7 @@ from foundations.hparams import Hparams
 from platforms import cores, devices, ranks, roots, threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     import torch
@@ -118,6 +118,14 @@ class Platform(Hparams):
     def side_by_side(self) -> int | None:
         """How many runs it carries out at once; None where nobody knows that beforehand."""
         return 1
+
+    def queued(self) -> Mapping[str, str]:
+        """What the place's own queue says of runs, by ``NAME/replicate_R``; none without a queue.
+
+        Raises:
+            OpenPruneError: The queue does not answer.
+        """
+        return {}
 
     def crew(self, flags: Sequence[str]) -> Crew | None:  # noqa: ARG002 - the interface's
         """Those who carry out runs by their names; None: they are done here, by ``launch``.

@@ -20,7 +20,7 @@ from sweeps.goals import Goal, is_met, needs
 from training.provenance import sessions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from foundations.owners import Owner
     from foundations.run_directory import RunDirectory
@@ -60,6 +60,7 @@ class Row:
         owner: Who works on it.
         others: The runs that it waits for, or those that failed and block it, by name.
         reason: Why it failed, or cannot be read.
+        queued: What the queue of a cluster says of it.
     """
 
     directory: RunDirectory
@@ -69,6 +70,7 @@ class Row:
     owner: Owner | None = None
     others: tuple[str, ...] = ()
     reason: str = ""
+    queued: str = ""
 
     @property
     def run(self) -> str:
@@ -105,6 +107,14 @@ def survey_of_runs(runs: Iterable[RunDirectory], store: Store) -> list[Row]:
     looked_at = zip(goals, survey(list(goals.values()), store), strict=True)
     rows |= {run: _perhaps_partial(row) for run, row in looked_at}
     return [rows[run] for run in runs]
+
+
+def with_queue(rows: Iterable[Row], queued: Mapping[str, str]) -> list[Row]:
+    """The same, with what a queue says of those that are not done, by ``NAME/replicate_R``."""
+    return [
+        row if row.status is Status.DONE else replace(row, queued=queued.get(row.run, ""))
+        for row in rows
+    ]
 
 
 def counted(rows: Iterable[Row]) -> dict[Status, int]:

@@ -13,18 +13,19 @@ takes longer than that to believe it, so nobody waits for a dead claim.
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from foundations.errors import OpenPruneError
+from foundations.errors import OpenPruneError, UserError
 from foundations.files import write_text
 from foundations.run_directory import Fact, RunDirectory, RunState
 from platforms.crew import Ended, Outcome
-from platforms.slurm import arrays, queue, script, submission
+from platforms.slurm import queue, script, submission
 from platforms.slurm.arrays import Array
+from platforms.slurm.under_way import Job, under_way
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,17 +35,6 @@ if TYPE_CHECKING:
 
 _PATIENCE_S = 1800.0
 """For how long Slurm may leave questions unanswered: clusters are restarted, and jobs live on."""
-
-
-@dataclass(frozen=True)
-class _Job:
-    """A task that is under way, and where it stands in the queue."""
-
-    task: Task
-    array: str
-    index: int
-    number: str
-    """``12_3``"""
 
 
 class SlurmCrew:
@@ -58,7 +48,9 @@ class SlurmCrew:
     def __init__(self, platform: Slurm, flags: Sequence[str]) -> None:
         self._platform, self._flags = platform, tuple(flags)
         self._root = platform.results_root()
-        self._jobs: dict[str, _Job] = {}
+        self._jobs: dict[str, Job] = {}
+        self._later: list[Task] = []
+        self._held: set[tuple[str, str]] = set()
         self._outcomes: dict[str, Outcome] = {}
         self._looked = self._answered = time.monotonic()
         self._stopping = False
@@ -68,25 +60,33 @@ class SlurmCrew:
         return None
 
     def submit(self, tasks: Sequence[Task]) -> None:
-        """Submit these, but for what is in the queue already.
+        """Submit these, but for what is in the queue already; later, where Slurm is away now.
 
         Raises:
             UserError: Slurm refuses them.
-            OpenPruneError: Slurm does not answer.
+            OpenPruneError: Slurm does not answer, and never did.
         """
         if not tasks:
             return
-        under_way = self._under_way()
+        try:
+            self._submit_all(tasks)
+        except queue.QueueError:
+            if not self._jobs and not self._outcomes:
+                raise
+            self._later = [task for task in tasks if task.run not in self._jobs]
+
+    def _submit_all(self, tasks: Sequence[Task]) -> None:
+        queued = under_way(self._root, queue.look())
         new: dict[tuple[tuple[str, ...], int], list[Task]] = defaultdict(list)
         for task in tasks:
-            job = under_way.get(task.run)
+            job = queued.get(task.run)
             if job is not None and _covers(job.task, task):
-                self._jobs[task.run] = _Job(task, job.array, job.index, job.number)
+                self._jobs[task.run] = Job(task, job.array, job.index, job.number)
             else:
                 new[task.after, task.processes].append(task)
         for group in new.values():  # parents before those who wait for them, as the tasks are
             for first in range(0, len(group), self._platform.array_size):
-                self._submit(group[first : first + self._platform.array_size], under_way)
+                self._submit(group[first : first + self._platform.array_size], queued)
 
     def ended(self, timeout_s: float) -> list[Ended]:
         """What has ended, parents first. After ``stop``, all the rest: it goes on by itself.
@@ -111,34 +111,26 @@ class SlurmCrew:
         if self._jobs:
             arrays_left = dict.fromkeys(job.number.partition("_")[0] for job in self._jobs.values())
             words = f"{len(self._jobs)} jobs stay in the queue: 'scancel {' '.join(arrays_left)}'"
-            print(f"{words} cancels them.", file=sys.stderr)  # noqa: T201 - who leaves is told
+            _say(f"{words} cancels them.")
 
-    def _under_way(self) -> dict[str, _Job]:
-        """The runs below this root that have a job in the queue, whoever submitted it."""
-        now = queue.look()
-        found: dict[str, _Job] = {}
-        known = {name: arrays.read(self._root, name) for name in dict.fromkeys(n for n, _ in now)}
-        for (name, index), entry in now.items():
-            array = known[name]
-            if array is not None and not entry.has_ended and not entry.is_orphaned:
-                task = array.tasks[index]
-                found[task.run] = _Job(task, name, index, entry.job)
-        return found
-
-    def _submit(self, tasks: Sequence[Task], under_way: dict[str, _Job]) -> None:
+    def _submit(self, tasks: Sequence[Task], queued: dict[str, Job]) -> None:
         """Submit an array of tasks that wait for the same.
 
         A parent that is not under way is done, or is carried out with the first who needs it.
         """
         array = Array.new(self._root, tasks)
-        parents = [under_way[run].number for run in tasks[0].after if run in under_way]
-        same = [under_way[task.run].number for task in tasks if task.run in under_way]
+        parents = [queued[run].number for run in tasks[0].after if run in queued]
+        same = [queued[task.run].number for task in tasks if task.run in queued]
         waits = submission.dependency(parents, same)
         write_text(array.script, script.text(array, self._platform, self._flags, waits))
-        number = submission.submit(array.script)
+        try:
+            number = submission.submit(array.script)
+        except UserError:
+            shutil.rmtree(array.folder)
+            raise
         for index, task in enumerate(tasks):
-            job = _Job(task, array.name, index, f"{number}_{index}")
-            under_way[task.run] = self._jobs[task.run] = job
+            job = Job(task, array.name, index, f"{number}_{index}")
+            queued[task.run] = self._jobs[task.run] = job
             self._outcomes.pop(task.run, None)
 
     def _look(self) -> list[Ended]:
@@ -154,7 +146,26 @@ class SlurmCrew:
                 raise
             return []
         self._answered = now
-        return list(self._ended(entries))
+        later, self._later = self._later, []
+        ended = list(self._ended(entries))
+        self._tell_held(entries)
+        self.submit(later)
+        return ended
+
+    def _tell_held(self, entries: queue.Queue) -> None:
+        """Tell of jobs that do not begin by themselves: of an array once, for each reason."""
+        held: dict[tuple[str, str], list[Job]] = defaultdict(list)
+        for job in self._jobs.values():
+            entry = entries.get((job.array, job.index))
+            if entry is not None and entry.is_held:
+                held[job.array, entry.reason].append(job)
+        for (array, reason), jobs in held.items():
+            if (array, reason) not in self._held:
+                first, others = jobs[0], len(jobs) - 1
+                which = f"{first.task.run}{f' and {others} more' if others else ''}"
+                more = f"'scontrol show job {first.number}' tells more"
+                _say(f"Slurm does not begin {which}: {reason}. {more}.")
+        self._held |= held.keys()
 
     def _ended(self, entries: queue.Queue) -> Iterator[Ended]:
         for job in list(self._jobs.values()):
@@ -165,7 +176,7 @@ class SlurmCrew:
                 self._outcomes[job.task.run] = ended.outcome
                 yield ended
 
-    def _end(self, job: _Job, entry: queue.Entry | None) -> Ended:
+    def _end(self, job: Job, entry: queue.Entry | None) -> Ended:
         """How a job ended."""
         task, directory = job.task, self._directory(job.task)
         state = "" if entry is None else entry.state
@@ -195,6 +206,11 @@ class SlurmCrew:
     def _directory(self, task: Task) -> RunDirectory:
         path = self._root / task.run
         return RunDirectory(path, int(path.name.removeprefix("replicate_")))
+
+
+def _say(text: str) -> None:
+    """Tell whoever waits, also where he wants to see no progress."""
+    print(text, file=sys.stderr)  # noqa: T201 - it is for him
 
 
 def _covers(one: Task, other: Task) -> bool:

@@ -13,7 +13,7 @@ from platforms import threads
 from platforms.base import JobT, Platform
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from platforms.crew import Crew
 
@@ -104,6 +104,12 @@ class Slurm(Platform):
     @property
     def side_by_side(self) -> None:
         """It depends on who else has jobs in the queue."""
+
+    def queued(self) -> Mapping[str, str]:
+        """The jobs of runs below the root, and why they wait."""
+        from platforms.slurm import under_way
+
+        return under_way.told(self.results_root())
 
     def crew(self, flags: Sequence[str]) -> Crew:
         """Those who submit and watch the jobs.

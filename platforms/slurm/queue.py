@@ -27,6 +27,21 @@ _ENDED = frozenset(
 )
 """States that a job does not leave by itself. While it is being ended it is COMPLETING."""
 
+_ORDINARY = frozenset(
+    {
+        "BeginTime",
+        "Cleaning",
+        "Dependency",
+        "JobArrayTaskLimit",
+        "Licenses",
+        "None",
+        "Priority",
+        "Prolog",
+        "Resources",
+    }
+)
+"""Why jobs wait that begin when it is their turn."""
+
 _COMMAND = ("squeue", "--me", "--noheader", "--array", "--states=all", "--format=%j|%K|%F|%T|%r")
 """Name, index in the array, number of the array, state, reason of the state."""
 
@@ -60,6 +75,11 @@ class Entry:
     def is_orphaned(self) -> bool:
         """Whether it never ran because what it waited for did not end well."""
         return self.reason == "DependencyNeverSatisfied"
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it waits for more than its turn: perhaps until somebody steps in."""
+        return self.state == "PENDING" and self.reason not in _ORDINARY
 
 
 Queue = dict[tuple[str, int], Entry]

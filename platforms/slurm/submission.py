@@ -7,6 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from foundations.errors import UserError
+from platforms.slurm import queue
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -21,6 +22,7 @@ def submit(path: Path) -> str:
 
     Raises:
         UserError: Slurm does not take it; in its own words.
+        QueueError: Slurm does not answer. Perhaps it has taken it all the same.
     """
     told = subprocess.run(  # noqa: S603 - Slurm's program, and a path of ours
         ["sbatch", "--parsable", str(path)],  # noqa: S607 - where it is, the PATH knows
@@ -30,10 +32,8 @@ def submit(path: Path) -> str:
         env=_environ(),
     )
     if told.returncode:
-        raise UserError(
-            f"Slurm does not take the jobs. {told.stderr.strip()}\nWhat it took before stays "
-            "in its queue; the same command submits the rest."
-        )
+        queue.look()  # who does not answer has refused nothing
+        raise UserError(f"Slurm does not take the jobs. {told.stderr.strip()}")
     return told.stdout.strip().partition(";")[0]
 
 

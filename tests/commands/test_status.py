@@ -17,6 +17,7 @@ from commands.screen import as_text, screen, shares
 from foundations.owners import Owner
 from foundations.run_directory import RunDirectory
 from foundations.store import Store
+from platforms.slurm import Slurm
 from sweeps.survey import Row, Status
 from tests.commands.terminal import on_a_terminal, read
 from tests.sweeps.stages import begun, dense, failed, finished, prepared, pruned, timed
@@ -32,6 +33,23 @@ replicates = 1, 2
 def runs():
     yield branch(describe("digits_lenet_8", training_steps="2ep"), "oneshot", prune_fraction=.5)
 """
+
+
+def test_what_is_queued_is_told_of_each_that_is_not_done(
+    cli: Cli, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only where the platform is named; where its queue does not answer, that is said."""
+    store = Store(root)
+    new, done = prepared(store, dense()), finished(begun(store, dense(0.2), reached=46))
+    told = {f"{run.name}/replicate_1": "job 12_3 is pending (Resources)" for run in (new, done)}
+    monkeypatch.setattr(Slurm, "queued", lambda _: told)
+    said = cli("status", "--platform=slurm").out
+    assert said.splitlines()[-1] == f"  {new.name}/1  job 12_3 is pending (Resources)"
+    assert said.count("job") == 1
+    assert "job" not in cli("status").out
+    monkeypatch.undo()
+    monkeypatch.setenv("PATH", "")
+    assert "Slurm does not answer" in cli("status", "--platform=slurm").err
 
 
 def test_nothing_is_there(cli: Cli, root: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from foundations.errors import OpenPruneError
+from foundations.errors import OpenPruneError, UserError
 from foundations.files import write_json
 from foundations.run_directory import Fact
 from foundations.steps import Step
@@ -38,9 +38,13 @@ class FakeSlurm:
     scripts: list[str] = field(default_factory=list)
     entries: queue.Queue = field(default_factory=dict)
     answers: bool = True
+    refuses: bool = False
 
     def submit(self, path: Path) -> str:
         """Take an array."""
+        self.look()
+        if self.refuses:
+            raise UserError("Slurm does not take the jobs.")
         text = path.read_text()
         self.scripts.append(text)
         number = str(len(self.scripts))
@@ -186,6 +190,64 @@ def test_slurm_may_be_away_for_a_while(
     crew._answered = time.monotonic() - 3600
     with pytest.raises(OpenPruneError, match="does not answer"):
         crew.ended(0)
+
+
+def test_who_finds_slurm_away_submits_later(crew: SlurmCrew, slurm: FakeSlurm) -> None:
+    """Unless it never was there: then nothing is waited for."""
+    slurm.answers = False
+    with pytest.raises(queue.QueueError):
+        crew.submit([_task("a")])
+    slurm.answers = True
+    crew.submit([_task("a")])
+    slurm.set("1_0", "NODE_FAIL")
+    assert _news(crew) == {"a": Outcome.LOST}
+    slurm.answers = False
+    crew.submit([_task("a"), _task("b", "a")])
+    assert _news(crew) == {}
+    assert len(slurm.scripts) == 1
+    slurm.answers = True
+    assert _news(crew) == {}
+    assert slurm.dependencies() == ["", "", "afterok:2_0"]
+
+
+def test_what_slurm_refuses_leaves_nothing(
+    crew: SlurmCrew, slurm: FakeSlurm, tmp_path: Path
+) -> None:
+    """No folder of an array that never was."""
+    slurm.refuses = True
+    with pytest.raises(UserError):
+        crew.submit([_task("a")])
+    assert list((tmp_path / "slurm").iterdir()) == []
+
+
+@pytest.mark.parametrize("reason", ["PartitionTimeLimit", "launch failed requeued held"])
+def test_a_job_that_slurm_holds_is_told_of(
+    crew: SlurmCrew, slurm: FakeSlurm, capsys: pytest.CaptureFixture[str], reason: str
+) -> None:
+    """Of an array once; those that wait for their turn, or for others, are not."""
+    crew.submit([_task("a"), _task("b"), _task("c"), _task("d", "a")])
+    slurm.set("1_0", "PENDING", reason)
+    slurm.set("1_2", "PENDING", reason)
+    slurm.set("2_0", "PENDING", "Dependency")
+    assert _news(crew) == _news(crew) == {}
+    told = capsys.readouterr().err
+    assert told.startswith(f"Slurm does not begin {_run('a')} and 1 more: {reason}.")
+    assert told.count("\n") == 1
+    assert "1_0" in told
+
+
+def test_who_looks_is_told_what_is_queued(
+    crew: SlurmCrew, slurm: FakeSlurm, tmp_path: Path
+) -> None:
+    """Of the runs below this root alone, and of no others."""
+    crew.submit([_task("a"), _task("b"), _task("c")])
+    slurm.set("1_1", "RUNNING", "None")
+    slurm.set("1_2", "COMPLETED", "None")
+    assert Slurm(root=str(tmp_path)).queued() == {
+        _run("a"): "job 1_0 is pending (Priority)",
+        _run("b"): "job 1_1 is running",
+    }
+    assert Slurm(root=str(tmp_path / "other")).queued() == {}
 
 
 def test_who_stops_leaves_the_rest_to_slurm(crew: SlurmCrew) -> None:
