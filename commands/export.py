@@ -76,9 +76,12 @@ def export(arguments: Sequence[str]) -> None:
     runs = [run for run in chosen(words, platform) if _is(run, asked)]
     table = WHAT[asked.what](Run(run, platform.datasets_root()) for run in runs)
     write(table, path)
+    count = len(runs) - len(table.left_out)
     print(  # noqa: T201 - the command's output
-        f"{path}: {len(table.rows):,} rows and {len(table.columns)} columns of {len(runs):,} runs"
+        f"{path}: {len(table.rows):,} rows and {len(table.columns)} columns of {count:,} runs"
     )
+    for why in table.left_out:
+        print(f"left out: {why}")  # noqa: T201 - the command's output
 
 
 def _is(run: RunDirectory, asked: ExportFlags) -> bool:

@@ -24,10 +24,17 @@ _NUMBERS = (int, float)
 
 
 class Table(NamedTuple):
-    """Rows under columns, each with a value, or None, for each of them."""
+    """Rows under columns, each with a value, or None, for each of them.
+
+    Args:
+        columns: Their names.
+        rows: The values.
+        left_out: Why a run that should have rows has none, for each such run.
+    """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
+    left_out: Sequence[str] = ()
 
 
 def _of_runs(runs: Iterable[Run]) -> Table:
@@ -39,19 +46,31 @@ def _of_runs(runs: Iterable[Run]) -> Table:
 
 def _of_metrics(runs: Iterable[Run]) -> Table:
     """A row for each measurement, with the columns of ``open_prune.metrics_frame()``."""
-    return Table(rows.MEASURED, [row for run in runs for row in rows.measured(run)])
+    return _gathered(rows.MEASURED, runs, rows.measurements)
 
 
 def _of_layers(runs: Iterable[Run]) -> Table:
     """A row for each layer that can be pruned, of each run that has begun."""
-    return Table(LAYERS, [row for run in runs for row in _layers(run)])
+    return _gathered(LAYERS, runs, _layers)
+
+
+def _gathered(
+    columns: Sequence[str], runs: Iterable[Run], rows_of: Callable[[Run], Iterable[Sequence[Any]]]
+) -> Table:
+    """The rows of all runs; one that is damaged does not keep the others."""
+    found: list[Sequence[Any]] = []
+    left_out: list[str] = []
+    for run in runs:
+        try:
+            found += list(rows_of(run))
+        except OpenPruneError as error:
+            left_out.append(f"{run.name}/{run.path.name}: {error}")
+    return Table(columns, found, left_out)
 
 
 def _layers(run: Run) -> Iterator[tuple[str | int | float, ...]]:
-    try:
-        report = run.directory.fact(Fact.SPARSITY) or {"layers": []}
-    except OpenPruneError:  # the table of runs tells of it
-        return
+    run.directory.check_sealed()
+    report = run.directory.fact(Fact.SPARSITY) or {"layers": []}
     for layer in report["layers"]:
         kept, total = layer["kept"], layer["total"]
         shape, density = "x".join(map(str, layer["shape"])), kept / total if total else 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from branches.base import lineage, recipe_in
@@ -64,11 +65,18 @@ def row(run: Run, describe: Callable[[], Description] | None = None) -> dict[str
 
 def measured(run: Run) -> Iterator[tuple[str | int | float, ...]]:
     """A row of ``MEASURED`` for each measurement; none of a damaged run: ``row`` tells of it."""
-    try:
-        for line in run.metrics:
-            yield (run.name, run.directory.replicate, *line)
-    except OpenPruneError:
-        return
+    with suppress(OpenPruneError):
+        yield from measurements(run)
+
+
+def measurements(run: Run) -> Iterator[tuple[str | int | float, ...]]:
+    """A row of ``MEASURED`` for each measurement.
+
+    Raises:
+        OpenPruneError: The run is damaged, or cannot be read.
+    """
+    for line in run.metrics:
+        yield (run.name, run.directory.replicate, *line)
 
 
 def chosen(description: Description) -> Iterator[tuple[str, str]]:

@@ -126,3 +126,20 @@ def test_mistakes(cli: Cli, done: Path, tmp_path: Path, monkeypatch: pytest.Monk
     assert told.code == 2
     assert "pip install pyarrow" in told.err
     assert path.read_bytes() == b"before"
+
+
+@pytest.mark.parametrize(
+    ("what", "file"), [("metrics", "metrics.csv"), ("layers", "sparsity.json")]
+)
+def test_a_damaged_run_is_left_out_and_named(
+    cli: Cli, done: Path, tmp_path: Path, what: str, file: str
+) -> None:
+    """Its rows are missing from the file, so the command says so; the others are there."""
+    (done / PRUNED / "replicate_1" / file).write_text("name")
+    path = tmp_path / "rows.csv"
+    told = cli("export", f"--output={path}", f"--what={what}")
+    assert told.code == 0
+    assert "columns of 1 runs\n" in told.out
+    assert f"left out: {PRUNED}/replicate_1: " in told.out
+    assert f"{file} is damaged" in told.out
+    assert {row["name"] for row in _csv(path)} == {DENSE}
