@@ -218,6 +218,9 @@ def _perhaps_partial(row: Row) -> Row:
     """An interrupted run that stands at a state that was asked for was not interrupted."""
     if row.status is not Status.INTERRUPTED or owner_of(row.directory.path) is not None:
         return row
+    recorded = sessions(row.directory)
+    if recorded and recorded[-1].get("stopped"):
+        return row
     stands_at = row.directory.checkpointed()
     partial = stands_at and stands_at[-1] in row.directory.states()
     return replace(row, status=Status.PARTIAL) if partial else row

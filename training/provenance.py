@@ -93,12 +93,21 @@ class Session:
         """Whether the run was begun under another fingerprint: its bytes may differ from here."""
         return any(session["fingerprint"] != self.fingerprint for session in self.earlier)
 
-    def write(self, iterations: int) -> None:
-        """Bring ``provenance.json`` up to date: so many updates were made since the beginning."""
-        entry = self.facts | {
-            "seen": now(),
-            "seconds": round(time.monotonic() - self.clock, 3),
-            "iterations": iterations,
-            "fingerprint": self.fingerprint,
-        }
+    def write(self, iterations: int, *, stopped: bool = False) -> None:
+        """Bring ``provenance.json`` up to date.
+
+        Args:
+            iterations: How many updates were made since the beginning of the session.
+            stopped: Whether it ends here because somebody asked it to.
+        """
+        entry = (
+            self.facts
+            | {
+                "seen": now(),
+                "seconds": round(time.monotonic() - self.clock, 3),
+                "iterations": iterations,
+                "fingerprint": self.fingerprint,
+            }
+            | ({"stopped": True} if stopped else {})
+        )
         self.directory.write_fact(Fact.PROVENANCE, {"sessions": [*self.earlier, entry]})

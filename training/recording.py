@@ -262,6 +262,7 @@ class Recording:
     def _stop(self) -> NoReturn:
         """Save a checkpoint and say how to go on."""
         self._checkpoint()
+        self.session.write(self.engine.iteration - self._begun, stopped=True)
         step = Step.at(self.engine.iteration, self.engine.iterations_per_epoch)
         raise InterruptedRunError(
             f"Stopped by {self.context.stop.requested}; {self.directory.name} is saved at {step}. "

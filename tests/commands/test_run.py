@@ -17,6 +17,7 @@ from foundations.steps import Step
 from foundations.store import Store
 from tests.branches.runs import dense, pruned
 from tests.sweeps.crews import BROKEN
+from training.provenance import sessions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,6 +125,9 @@ def test_a_run_that_is_stopped(
     assert cli("run", name(prepared), "--threads=1").code == INTERRUPTED
     assert prepared.state is RunState.INTERRUPTED
     assert prepared.fact(Fact.FAILED) is None
+    assert sessions(prepared)[-1]["stopped"]
+    assert cli("run", name(prepared), "--threads=1").code == 0
+    assert "stopped" not in sessions(prepared)[-1]
 
 
 @pytest.mark.parametrize("words", [(), ("--part",), ("train_0", "--answers=1")])

@@ -14,6 +14,7 @@ from foundations.tables import Digest
 
 if TYPE_CHECKING:
     from foundations.description import BranchDesc, Description
+    from foundations.hparams import Json
     from foundations.run_directory import RunDirectory
     from foundations.store import Store
     from training.description import TrainDesc
@@ -73,13 +74,17 @@ def timed(
     run: RunDirectory, *sessions: tuple[float, int], device: str = "CPU", seen: str = NEVER
 ) -> RunDirectory:
     """Let a run have sessions of so many seconds and iterations."""
-    made = {"device_model": device, "threads": 1}
-    facts = [
-        {"seconds": seconds, "iterations": iterations, "seen": seen, "fingerprint": made}
-        for seconds, iterations in sessions
-    ]
+    facts = [session(*one, device=device, seen=seen) for one in sessions]
     run.write_fact(Fact.PROVENANCE, {"sessions": facts})
     return run
+
+
+def session(
+    seconds: float, iterations: int, *, device: str = "CPU", seen: str = NEVER
+) -> dict[str, Json]:
+    """The record of a session."""
+    made = {"device_model": device, "threads": 1}
+    return {"seconds": seconds, "iterations": iterations, "seen": seen, "fingerprint": made}
 
 
 def finished(run: RunDirectory) -> RunDirectory:

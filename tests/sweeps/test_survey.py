@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from branches.run import Job
+from foundations.run_directory import Fact
 from foundations.store import Store
 from sweeps.goals import goals
 from sweeps.survey import Status, counted, survey, survey_of_runs
@@ -20,6 +21,7 @@ from tests.sweeps.stages import (
     prepared,
     pruned,
     save,
+    session,
     timed,
 )
 
@@ -139,6 +141,8 @@ def test_runs_of_a_root(store: Store) -> None:
     asked = checkpointed(begun(store, dense(0.4)), 7)
     save(asked, 7)
     prepared(store, pruned(dense(0.5)))
+    stopped = checkpointed(begun(store, dense(0.6)), 0)
+    stopped.write_fact(Fact.PROVENANCE, {"sessions": [session(1.0, 0) | {"stopped": True}]})
     runs = store.runs()
     found = {row.run: row.status for row in survey_of_runs(runs, store)}
     assert found == {
@@ -147,6 +151,7 @@ def test_runs_of_a_root(store: Store) -> None:
         _of(dense(0.3)): Status.INTERRUPTED,
         _of(dense(0.4)): Status.PARTIAL,
         _of(pruned(dense(0.5))): Status.WAITING,
+        _of(dense(0.6)): Status.INTERRUPTED,
     }
     assert [row.directory for row in survey_of_runs(runs, store)] == runs
 
