@@ -20,8 +20,10 @@ from foundations.errors import (
 from foundations.hparams import flag_of
 from foundations.plugins import loaded
 from foundations.run_directory import LOG, Fact
+from platforms.devices import resolve
 from platforms.fingerprint import PROJECT
 from platforms.launching import launch
+from platforms.ranks import Place, check_device
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,12 +60,13 @@ def by_others(
     """Have a run carried out by processes that are started for it.
 
     Raises:
-        UserError: They have refused it.
+        UserError: They have refused it, or this machine has no device for each of them.
         RunFailedError: It failed, or one of them was lost again and again.
         InterruptedRunError: It was asked to stop; the same call continues.
     """
     name = f"{directory.name}/{directory.path.name}"
     log = directory.path / LOG
+    _check_devices(processes, context.platform.device)
     context.reporter.say(f"{name} is trained by {processes} processes, which tell of it in {log}")
     code = launch(
         [*_words(name, context, steps), *([] if whole else ["--part"])],
@@ -78,8 +81,16 @@ def by_others(
             f"{asked}{name} is saved. Run the same command again to continue."
         )
     if code:
-        failed = directory.fact(Fact.FAILED) or {"reason": f"{log} tells why {name} failed."}
+        failed = directory.fact(Fact.FAILED)
+        if failed is None:  # no refusal, with which a run that has not begun would go, log and all
+            raise RunFailedError(f"{log} tells why {name} failed.")
         raise (UserError if code == USER_ERROR else RunFailedError)(failed["reason"])
+
+
+def _check_devices(processes: int, name: str) -> None:
+    """Refuse what one of them would refuse, for which the others would wait as for one lost."""
+    for rank in range(processes):
+        check_device(resolve(name, Place(rank, processes, rank, processes)))
 
 
 def _words(name: str, context: Context, steps: Sequence[Step]) -> list[str]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from branches import KINDS
 from branches.base import branch_of
 from foundations.description import BranchDesc, decode
-from foundations.errors import OpenPruneError
+from foundations.errors import INTERRUPTED, OpenPruneError
 from platforms import threads
 from platforms.launching import LAUNCHER
 from platforms.ranks import Group, RankLostError, place
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _RUN, _LEAVE = "run", "leave"
 _LOOK_S = 1.0
+_LEAVE_S = 600.0
+"""How long a process may take to stop politely when nobody is left who could end it."""
 
 
 @contextmanager
@@ -158,7 +160,10 @@ def _told_when_over(group: Group, message: dict[str, Json]) -> Iterator[None]:
 
 
 def _end_with_launcher() -> None:
-    """Stop politely when who started these processes is gone, and cannot ask any more."""
+    """Stop politely when who started these processes is gone, and cannot ask any more.
+
+    Who waits for one that has not come, and never will, does not hear that: it ends at last.
+    """
     launcher = os.environ.get(LAUNCHER)
     if launcher is None:
         return
@@ -167,5 +172,7 @@ def _end_with_launcher() -> None:
         while os.getppid() == int(launcher):
             time.sleep(_LOOK_S)
         os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_LEAVE_S)
+        os._exit(INTERRUPTED)
 
     threading.Thread(target=watch, name="watch over the launcher", daemon=True).start()

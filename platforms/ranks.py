@@ -65,6 +65,19 @@ def place() -> Place | None:
     return Place(*map(int, found))
 
 
+def check_device(device: torch.device) -> None:
+    """Refuse a device between which and others nothing can be exchanged.
+
+    Raises:
+        UserError: Names those that can be used.
+    """
+    if device.type not in {"cpu", "cuda"}:
+        raise UserError(
+            f"--device={device.type}: several processes can train together on CPUs (gloo) and "
+            "on NVIDIA's GPUs (NCCL). Use --device=cpu."
+        )
+
+
 class Heard(NamedTuple):
     """What the leader told."""
 
@@ -87,11 +100,7 @@ class Group:
         import torch
         from torch import distributed
 
-        if device.type not in {"cpu", "cuda"}:
-            raise UserError(
-                f"--device={device.type}: several processes can train together on CPUs (gloo) and "
-                "on NVIDIA's GPUs (NCCL). Use --device=cpu."
-            )
+        check_device(device)
         self.rank, self.size, self.device = place.rank, place.size, device
         self._distributed, self._engaged = distributed, False
         with _exchange():
