@@ -102,11 +102,13 @@ def workers(folder: Path | None = None, *, with_self: bool = False) -> int:
     pids = {os.getpid()} if with_self else set()
     with suppress(OSError):
         for file in (folder or presence()).iterdir():
-            match = _FILE.fullmatch(file.name)
-            if match and _lives(int(match["pid"]), float(match["started"])):
-                pids.add(int(match["pid"]))
-            elif match:
+            match = _FILE.fullmatch(file.name.removeprefix("."))
+            if match is None:
+                continue
+            if not _lives(int(match["pid"]), float(match["started"])):
                 file.unlink(missing_ok=True)
+            elif match.string == file.name:
+                pids.add(int(match["pid"]))
     return len(pids)
 
 

@@ -95,6 +95,15 @@ def test_a_pid_that_another_process_has_by_now_is_not_counted(tmp_path: Path) ->
     assert threads.workers(tmp_path, with_self=True) == 2
 
 
+def test_what_a_waiting_process_left_is_cleared_away(tmp_path: Path) -> None:
+    """It is not counted while it waits; of one that was killed then, nothing stays."""
+    mine = write(tmp_path, os.getpid(), psutil.Process().create_time())
+    gone = write(tmp_path, os.getpid(), 1.0)
+    hidden = [file.rename(file.with_name(f".{file.name}")) for file in (mine, gone)]
+    assert threads.workers(tmp_path) == 0
+    assert [file.exists() for file in hidden] == [True, False]
+
+
 def test_foreign_files_are_ignored_and_kept(tmp_path: Path) -> None:
     """What is not an announcement is neither counted nor removed."""
     (tmp_path / "notes.txt").touch()
