@@ -8,6 +8,7 @@ what is done, what others are at, and what is left.
 from __future__ import annotations
 
 import enum
+import time
 from typing import TYPE_CHECKING
 
 from branches import KINDS
@@ -34,7 +35,12 @@ if TYPE_CHECKING:
 LOSSES = 3
 """How often a run may be lost with its worker before it counts as failed."""
 
-_POLL_S = 0.2
+_POLL_S, _POLL_MOST_S = 0.2, 2.0
+"""How long the crew is listened to before the directories are looked at again: the longer, the
+longer that look takes. A task that ends is heard of at once."""
+
+_SHARE = 20.0
+"""How much longer it is not looked than looking takes: the cores are for training."""
 
 
 def carry_out(
@@ -98,12 +104,16 @@ class _Schedule:
     def run(self, stop: Stop) -> Standing:
         """Hand out what can begin, and see what becomes of it, until nothing is left."""
         self._observer.look(self._standing(None))
-        while stop.requested is None and self._hand_out():
-            self._see()
+        while stop.requested is None:
+            began = time.monotonic()
+            if not self._hand_out():
+                break
+            looked = time.monotonic() - began
+            self._see(patience_s=min(max(_POLL_S, _SHARE * looked), _POLL_MOST_S))
         if stop.requested is not None and self._crew.free() is not None:
             self._crew.stop()
             while self._all(_Is.WORKING):
-                self._see(stop.requested)
+                self._see(stopping=stop.requested)
         return self._standing(stop.requested)
 
     def _hand_out(self) -> bool:
@@ -125,9 +135,9 @@ class _Schedule:
             return True
         return self._all(_Is.WAITING) != waiting  # something was settled: others may go on
 
-    def _see(self, stopping: str | None = None) -> None:
+    def _see(self, patience_s: float = _POLL_S, stopping: str | None = None) -> None:
         """Wait a little, and note what has ended, here and elsewhere."""
-        news = self._crew.ended(_POLL_S)
+        news = self._crew.ended(patience_s)
         self._met.clear()
         for ended in news:
             self._note(ended, stopping)

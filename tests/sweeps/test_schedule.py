@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -299,6 +301,24 @@ def test_the_longest_chain_begins_first(root: Path) -> None:
     crew = Here(root)
     swept(crew, wanted(root, [single, last]))
     assert [task.run for task in crew.told] == list(map(first, (dense(), pruned(), single, last)))
+
+
+@pytest.mark.parametrize(("look_s", "patience_s"), [(0.0, 0.2), (0.05, 1.0), (9.0, 2.0)])
+def test_looking_takes_a_small_share_of_the_time(
+    root: Path, monkeypatch: pytest.MonkeyPatch, look_s: float, patience_s: float
+) -> None:
+    """Many runs take long to look at; but whoever presses Ctrl-C is heard soon."""
+    waited: list[float] = []
+
+    class Listening(Here):
+        def ended(self, timeout_s: float) -> list[Ended]:
+            waited.append(timeout_s)
+            return super().ended(timeout_s)
+
+    clock = (look_s * tick for tick in itertools.count())
+    monkeypatch.setattr("sweeps.schedule.time", SimpleNamespace(monotonic=clock.__next__))
+    swept(Listening(root), wanted(root, [dense(training_steps="2it")]))
+    assert waited == pytest.approx([patience_s])
 
 
 def test_a_task_that_ends_well_and_leaves_nothing_is_not_believed(root: Path) -> None:
