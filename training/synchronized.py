@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.nn import functional
 
+from foundations.errors import UserError
+
 if TYPE_CHECKING:
     from platforms.ranks import Group
 
@@ -26,9 +28,17 @@ def synchronize(network: nn.Module, group: Group) -> None:
     """Have all batch norms of a network, in training mode, see the whole batch.
 
     Their modules, and so the names of parameters and buffers, stay.
+
+    Raises:
+        UserError: One computes in a way of its own, of which only a portion's is known.
     """
-    for module in network.modules():
+    for name, module in network.named_modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
+            if type(module).forward is not nn.BatchNorm2d.forward:
+                raise UserError(
+                    f"{name} is a {type(module).__name__}, a batch norm with a forward pass of its "
+                    "own, which several processes cannot share: use PyTorch's, or one process."
+                )
             module.forward = partial(_forward, module, group)  # type: ignore[method-assign]
 
 
