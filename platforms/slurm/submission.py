@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
+_ADVICE = (
+    "\nThe most runs an array may have are the cluster's MaxArraySize ('scontrol show config'), "
+    "less one: give that as --array_size."
+)
+
 
 def submit(path: Path) -> str:
     """Hand over a batch script.
@@ -33,7 +38,8 @@ def submit(path: Path) -> str:
     )
     if told.returncode:
         queue.look()  # who does not answer has refused nothing
-        raise UserError(f"Slurm does not take the jobs. {told.stderr.strip()}")
+        advice = _ADVICE if "array" in told.stderr else ""
+        raise UserError(f"Slurm does not take the jobs. {told.stderr.strip()}{advice}")
     return told.stdout.strip().partition(";")[0]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from foundations.errors import UserError
+from foundations.errors import OpenPruneError, UserError
 from foundations.steps import Step
 from platforms.crew import Task
 from platforms.slurm import Slurm, arrays, script, submission
@@ -145,6 +145,23 @@ def test_who_looks_finds_the_runs_of_an_array_by_its_name(tmp_path: Path) -> Non
     assert arrays.read(tmp_path, "wrap") is None
     assert arrays.read(tmp_path / "elsewhere", array.name) is None
     assert arrays.read(tmp_path, "../../etc") is None
+
+
+@pytest.mark.parametrize(
+    ("queue", "error"),
+    [("true", r"job array specification\n.*--array_size"), ("false", "does not answer")],
+)
+def test_who_does_not_answer_has_refused_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, queue: str, error: str
+) -> None:
+    """What is refused is told in Slurm's words, with what can be done about it."""
+    programs = {"sbatch": "echo Invalid job array specification >&2; false", "squeue": queue}
+    for program, does in programs.items():
+        (tmp_path / program).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / program).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(OpenPruneError, match=error):
+        submission.submit(tmp_path / "batch.sh")
 
 
 def test_parents_have_to_end_well_and_others_only_to_end() -> None:
