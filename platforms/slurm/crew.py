@@ -50,6 +50,7 @@ class SlurmCrew:
         self._root = platform.results_root()
         self._jobs: dict[str, Job] = {}
         self._later: list[Task] = []
+        self._refused = False
         self._held: set[tuple[str, str]] = set()
         self._outcomes: dict[str, Outcome] = {}
         self._looked = self._answered = time.monotonic()
@@ -60,20 +61,29 @@ class SlurmCrew:
         return None
 
     def submit(self, tasks: Sequence[Task]) -> None:
-        """Submit these, but for what is in the queue already; later, where Slurm is away now.
+        """Submit these, but for what is in the queue already.
+
+        What Slurm does not take now, because it is away or has as many jobs of this user as he may
+        have, is submitted later.
 
         Raises:
-            UserError: Slurm refuses them.
+            UserError: Slurm refuses them, and there is nothing to wait for.
             OpenPruneError: Slurm does not answer, and never did.
         """
         if not tasks:
             return
         try:
             self._submit_all(tasks)
-        except queue.QueueError:
-            if not self._jobs and not self._outcomes:
+        except (queue.QueueError, UserError) as error:
+            refused = isinstance(error, UserError)
+            if not self._jobs and (refused or not self._outcomes):
                 raise
-            self._later = [task for task in tasks if task.run not in self._jobs]
+            self._later += [task for task in tasks if task.run not in self._jobs]
+            if refused and not self._refused:
+                _say(f"{error}\n{len(self._later)} runs are submitted when others have ended.")
+            self._refused = refused
+        else:
+            self._refused = False
 
     def _submit_all(self, tasks: Sequence[Task]) -> None:
         queued = under_way(self._root, queue.look())
@@ -112,6 +122,8 @@ class SlurmCrew:
             arrays_left = dict.fromkeys(job.number.partition("_")[0] for job in self._jobs.values())
             words = f"{len(self._jobs)} jobs stay in the queue: 'scancel {' '.join(arrays_left)}'"
             _say(f"{words} cancels them.")
+        if self._later:
+            _say(f"{len(self._later)} runs are not submitted: the same command does that.")
 
     def _submit(self, tasks: Sequence[Task], queued: dict[str, Job]) -> None:
         """Submit an array of tasks that wait for the same.
@@ -146,10 +158,11 @@ class SlurmCrew:
                 raise
             return []
         self._answered = now
-        later, self._later = self._later, []
         ended = list(self._ended(entries))
         self._tell_held(entries)
-        self.submit(later)
+        if ended or not self._refused:
+            later, self._later = self._later, []
+            self.submit(later)
         return ended
 
     def _tell_held(self, entries: queue.Queue) -> None:

@@ -210,6 +210,32 @@ def test_who_finds_slurm_away_submits_later(crew: SlurmCrew, slurm: FakeSlurm) -
     assert slurm.dependencies() == ["", "", "afterok:2_0"]
 
 
+def test_what_slurm_refuses_is_submitted_when_others_have_ended(
+    crew: SlurmCrew, slurm: FakeSlurm, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may take only so many; where there are no others, it is an error."""
+    crew.submit([_task("a"), _task("b")])
+    slurm.refuses = True
+    crew.submit([_task("c"), _task("d", "c")])
+    assert _news(crew) == {}
+    assert "2 runs are submitted when others have ended" in capsys.readouterr().err
+    slurm.set("1_0", "COMPLETED")
+    assert _news(crew) == {"a": Outcome.DONE}
+    assert capsys.readouterr().err == ""  # it is told once
+    slurm.refuses = False
+    assert _news(crew) == {}
+    assert len(slurm.scripts) == 1
+    slurm.set("1_1", "COMPLETED")
+    assert _news(crew) == {"b": Outcome.DONE}
+    assert slurm.dependencies() == ["", "", "afterok:2_0"]
+    slurm.refuses = True
+    for job in ("2_0", "3_0"):
+        slurm.set(job, "NODE_FAIL")
+    assert len(_news(crew)) == 2
+    with pytest.raises(UserError):
+        crew.submit([_task("b")])
+
+
 def test_what_slurm_refuses_leaves_nothing(
     crew: SlurmCrew, slurm: FakeSlurm, tmp_path: Path
 ) -> None:
