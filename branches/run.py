@@ -6,8 +6,7 @@ is needed and waits there, unfinished, until somebody asks for more.
 
 from __future__ import annotations
 
-import time
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -20,11 +19,12 @@ from branches.base import (
     recipe_of,
     start_decides_training,
 )
+from branches.claiming import claimed, is_there, tidy
 from branches.launched import are_here, by_others
 from branches.openlth import of_openlth, refuse_to_train
 from branches.together import in_training, led
 from foundations.description import BranchDesc, Description, RunRef
-from foundations.errors import DamageError, InterruptedRunError, RunFailedError, UserError
+from foundations.errors import DamageError, RunFailedError, UserError
 from foundations.plugins import blame
 from foundations.run_directory import Fact, RunState
 from foundations.steps import Step
@@ -38,15 +38,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from foundations.claims import Claim
-    from foundations.owners import Owner
     from foundations.run_directory import RunDirectory
     from training.context import Context
     from training.description import TrainDesc
     from training.provenance import Session
     from training.start import Start
     from training.state import State
-
-_POLL_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -138,31 +135,13 @@ def _had(
     if not are_here(processes, directory, context):
         by_others(processes, directory, context, steps, whole=whole)
         return directory
-    claim = _claimed(directory, context, steps, whole=whole)
+    claim = claimed(directory, context, steps, whole=whole)
     if claim is not None:
         with claim, threads.announce():
             directory.prepare(job.description, KINDS)  # if it was cleaned away before the claim
             work = _Work(job, directory, claim, context, companions)
             work.carry_on(states, steps, whole=whole)
     return directory
-
-
-def is_there(directory: RunDirectory, steps: Sequence[Step], *, whole: bool) -> bool:
-    """Whether a run is done (with ``whole``) and has these states. Needs no torch."""
-    start = directory.fact(Fact.START)
-    if start is None or (whole and directory.state is not RunState.DONE):
-        return False
-    per_epoch = start["iterations_per_epoch"]
-    saved = directory.available()
-    return all(Step.at(step.iterations(per_epoch), per_epoch) in saved for step in steps)
-
-
-def tidy(directory: RunDirectory) -> None:
-    """Clear away what a killed worker left in a run that has all that is asked for."""
-    if directory.has_leftovers:
-        claim = directory.claim()  # which cleans
-        if claim is not None:
-            claim.release()
 
 
 def _states_asked_for(job: Job, directory: RunDirectory, context: Context) -> list[State]:
@@ -202,49 +181,6 @@ def _check_end(job: Job, step: Step, context: Context) -> None:
             f"{job.description.name} has no state at {step}: it ends at "
             f"{Step.at(setting.end, per_epoch)} ({per_epoch} iterations an epoch)."
         )
-
-
-def _claimed(
-    directory: RunDirectory, context: Context, steps: Sequence[Step], *, whole: bool
-) -> Claim | None:
-    """The claim; None when another worker has meanwhile done what is asked for."""
-    told: set[str] = set()
-    waiting = ExitStack()
-
-    def wait(owner: Owner) -> None:
-        if is_there(directory, steps, whole=whole):
-            raise _DoneElsewhere
-        if context.stop.requested is not None:
-            raise InterruptedRunError(f"Stopped while waiting for {owner} to train this run.")
-        _ask_for(directory, steps)
-        if not told:
-            waiting.enter_context(threads.withdrawn())
-        if owner.token not in told:
-            told.add(owner.token)
-            context.reporter.say(f"{directory.name} is being trained by {owner}; waiting for it.")
-        time.sleep(_POLL_S)
-
-    try:
-        with waiting:
-            claim = directory.claim(wait=wait)
-    except _DoneElsewhere:
-        return None
-    if claim is not None and is_there(directory, steps, whole=whole):
-        claim.release()
-        return None
-    return claim
-
-
-def _ask_for(directory: RunDirectory, steps: Sequence[Step]) -> None:
-    """Tell the worker who trains the run which states are waited for, so that he saves them."""
-    start = directory.fact(Fact.START)
-    if start is not None:
-        per_epoch = start["iterations_per_epoch"]
-        directory.ask_for(Step.at(step.iterations(per_epoch), per_epoch) for step in steps)
-
-
-class _DoneElsewhere(Exception):  # noqa: N818 - a way out of waiting, not an error
-    """Another worker has done it."""
 
 
 class _Work:

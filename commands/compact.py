@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from branches import KINDS
 from branches.base import recipe_in
-from branches.run import is_there, state_of
+from branches.claiming import is_there
+from branches.run import state_of
 from commands.cuts import with_cuts
 from commands.flags import parse
 from commands.parsing import platform_flags, store_of

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from branches import KINDS
 from branches.base import lineage
-from branches.run import Job, complete, is_there, tidy
+from branches.claiming import is_there, tidy
+from branches.run import Job, complete
 from branches.together import together
 from commands.crewed import by_crew, flags_of, raise_for
 from commands.flags import numbers

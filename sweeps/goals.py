@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from branches.base import branch_of, recipe_in, start_decides_training
-from branches.run import is_there
+from branches.claiming import is_there
 from foundations.description import BranchDesc
 from foundations.run_directory import Fact
 from foundations.steps import Step

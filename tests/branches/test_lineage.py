@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from branches import run as branches_run
+from branches.claiming import ask_for
 from branches.opened import Run
 from branches.run import Job, complete, state_of
 from commands.progress import Silent
@@ -158,7 +158,7 @@ def test_a_state_that_somebody_waits_for_is_saved_on_the_way(tmp_path: Path) -> 
     asked = context(tmp_path / "asked")
     state_of(RunRef(dense(), step=Step()), 1, asked)
     parent = _parent(tmp_path / "asked")
-    branches_run._ask_for(parent, [Step(0, 5)])
+    ask_for(parent, [Step(0, 5)])
     seen: list[bool] = []
     watching = dataclasses.replace(asked, reporter=_Watching(parent, Step(1, 2), seen))
     complete(Job(dense(), 1), watching)
