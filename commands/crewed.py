@@ -188,7 +188,8 @@ class Told(Unobserved):
     def look(self, standing: Standing) -> None:
         """At first, how many are done already."""
         if self._done is None:
-            self._reporter.say(f"{self._count} runs, {len(standing.done)} of them done already.")
+            runs = "1 run" if self._count == 1 else f"{self._count} runs"
+            self._reporter.say(f"{runs}, {len(standing.done)} of them done already.")
         self._done = len(standing.done)
 
     def _result(self, goal: Goal) -> str:
