@@ -95,10 +95,10 @@ def test_show(root: Path, reads: Counter[str], capsys: pytest.CaptureFixture[str
 
 
 def test_a_few_of_many(root: Path, reads: Counter[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """A dry run with runs that were timed looks at what these say of time, each once."""
+    """A dry run looks once at what each run says of time, and a few times more at its own four."""
     words = ("lottery", "--default_hparams=digits_lenet_8", "--training_steps=2ep", "--levels=3")
     lines = _said(capsys, *words, "--lr=0.25", "--dry_run")
     assert lines[-2] == "4 runs: 3 waiting, 1 missing"
     assert lines[-1].startswith("estimated for 4 runs: ")
     assert reads["provenance.json"] == RUNS
-    assert reads["start.json"] < RUNS + 10
+    assert RUNS <= reads["start.json"] < RUNS + 20

@@ -24,13 +24,15 @@ from platforms.stop import Stop
 from pruning.criteria.magnitude import Magnitude
 from tests.branches.runs import DECAYED, contents, context, dense, options, pruned, run
 from training import start
-from training.evaluation import Evaluation
+from training.evaluation import Evaluation, Measured
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from torch import Tensor
+
+    from datasets.loader import Batch
 
 
 class Acting(Silent):
@@ -83,9 +85,10 @@ def test_states_after_the_last_checkpoint_become_those_that_are_sealed(tmp_path:
     assert contents(tmp_path / "a") == contents(tmp_path / "undisturbed")
 
 
-def _no_numbers(*_: object) -> dict[str, float]:
+def _no_numbers(_: Evaluation, __: object, batches: Iterable[Batch], *___: object) -> Measured:
     """What evaluating a network gives whose statistics overflow."""
-    return {"accuracy": math.nan, "loss": math.inf}
+    examples = sum(len(labels) for _, labels in batches)
+    return Measured({"accuracy": math.nan, "loss": math.inf}, examples)
 
 
 def test_measurements_that_are_not_finite_are_kept_in_a_checkpoint(
@@ -94,7 +97,7 @@ def test_measurements_that_are_not_finite_are_kept_in_a_checkpoint(
     """The weights are finite, so the run goes on, and continues with what was measured before."""
     recorded = options(checkpoint_every="1it")
     with monkeypatch.context() as broken:
-        broken.setattr(Evaluation, "measure", _no_numbers)
+        broken.setattr(Evaluation, "measured", _no_numbers)
         with pytest.raises(_CrashError):
             complete(Job(dense()), context(tmp_path / "a", Acting(7, _crash), recorded))
     directory = run(tmp_path / "a", dense(), recorded)
@@ -108,7 +111,7 @@ def test_measurements_that_are_not_finite_are_sealed_and_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """In strict JSON, in the tables of ``ls`` and of what ran, and by ``show``."""
-    monkeypatch.setattr(Evaluation, "measure", _no_numbers)
+    monkeypatch.setattr(Evaluation, "measured", _no_numbers)
     directory = run(tmp_path / "a", dense())
     sealed = json.loads((directory.path / "done.json").read_text(), parse_constant=pytest.fail)
     assert {sealed["metrics"][f"test {name}"] for name in ("accuracy", "loss")} == {"nan", "inf"}
