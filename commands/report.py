@@ -59,6 +59,7 @@ def report(arguments: Sequence[str]) -> None:
     text = page(gather(runs, root=str(root), written=written))
     write_text(place, text)
     many = "1 run" if len(runs) == 1 else f"{len(runs):,} runs"
-    print(f"{place}: {many}, {len(text.encode()):,} bytes")  # noqa: T201 - the command's output
+    none = "" if runs else f"\nThere are no runs in {root} yet."
+    print(f"{place}: {many}, {len(text.encode()):,} bytes{none}")  # noqa: T201 - the command's output
     if flags["report"].open:
         webbrowser.open(place.as_uri())

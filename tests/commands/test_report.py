@@ -48,6 +48,14 @@ def test_all_runs(cli: Cli, done: Path, tmp_path: Path, monkeypatch: pytest.Monk
     assert _data(page)["root"] == str(done)
 
 
+def test_no_runs(cli: Cli, tmp_path: Path) -> None:
+    """A page is written, and that there is nothing to show is said: the root may be another one."""
+    told = cli("report", f"--output={tmp_path / 'page.html'}", f"--root={tmp_path / 'empty'}")
+    assert told.code == 0, told.err
+    assert told.out.endswith(f"\nThere are no runs in {tmp_path / 'empty'} yet.\n")
+    assert _runs(tmp_path / "page.html") == []
+
+
 def test_named_runs(cli: Cli, done: Path, tmp_path: Path) -> None:
     """Names, beginnings of them, and single replicates."""
     assert cli(*TRAIN, "--replicate=2", "--quiet").code == 0
