@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+
+from open_prune import main
 
 PROJECT = Path(__file__).resolve().parent.parent
 README = (PROJECT / "README.md").read_text()
@@ -55,25 +59,47 @@ def make_weights(path: Path) -> None:
 
 
 def run(command: str, root: Path) -> str:
-    """Carry a command out in a root of its own, and return what it prints."""
+    """Carry a command out in a root of its own, and return what it prints.
+
+    In this process, which has torch imported; but for plugins, which would stay in it.
+    """
     for name in ("IMAGES", "WEIGHTS", *files()):
         command = command.replace(name, str(root / name))
     words = command.split()
-    assert words[0] == "python"
+    assert words[:2] == ["python", "open_prune.py"]
     if any(name in command for name in LONG) and "--help" not in words:
         words.append("--dry_run")
-    environ = os.environ | {"OPEN_PRUNE_ROOT": str(root), "OPEN_PRUNE_DATA": str(root / "data")}
+    environ = {"OPEN_PRUNE_ROOT": str(root), "OPEN_PRUNE_DATA": str(root / "data")}
+    within = by_itself if "--plugin" in command else in_this_process
+    code, out, err = within(words[2:], environ)
+    assert code == 0, f"{command}\n{out}\n{err}"
+    assert "Traceback" not in err
+    return out
+
+
+def by_itself(words: list[str], environ: dict[str, str]) -> tuple[int, str, str]:
+    """The exit code of a process, and what it prints."""
     done = subprocess.run(
-        [sys.executable, *words[1:]],
+        [sys.executable, "open_prune.py", *words],
         cwd=PROJECT,
-        env=environ,
+        env=os.environ | environ,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    assert "Traceback" not in done.stderr
-    return done.stdout
+    return done.returncode, done.stdout, done.stderr
+
+
+def in_this_process(words: list[str], environ: dict[str, str]) -> tuple[int, str, str]:
+    """The same without a process."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(PROJECT)
+        for name, value in environ.items():
+            patch.setenv(name, value)
+        with redirect_stdout(out), redirect_stderr(err):
+            code = main(words)
+    return code, out.getvalue(), err.getvalue()
 
 
 @pytest.mark.slow
