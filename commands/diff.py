@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from commands.flags import parse
+from commands.flags import leading_words, parse
 from commands.parsing import platform_flags, store_of
 from commands.text import table
 from foundations.errors import UserError
@@ -31,7 +30,7 @@ class DiffFlags(Hparams):
 
 def diff(arguments: Sequence[str]) -> None:
     """Print what differs between the two runs that are named."""
-    names = list(takewhile(lambda word: not word.startswith("-"), arguments))
+    names = leading_words(arguments)
     flags = parse(
         "open_prune.py diff RUN RUN",
         "Show what differs between two runs: hyperparameters (of all runs that they came from), "

@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from commands.cuts import with_cuts
 from commands.evaluated import told
-from commands.flags import parse
+from commands.flags import leading_words, parse
 from commands.measuring import Measuring
 from commands.parsing import platform_flags, store_of
 from commands.progress import reporter
@@ -163,7 +162,7 @@ def _is_count(word: str) -> bool:
 
 def evaluate_runs(arguments: Sequence[str]) -> None:
     """Measure runs and print what came out."""
-    names = list(takewhile(lambda word: not word.startswith("-"), arguments))
+    names = leading_words(arguments)
     arguments = with_cuts(arguments, names)
     given = parse(
         "open_prune.py eval RUN",

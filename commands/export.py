@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from branches import KINDS
 from commands.chosen import chosen
-from commands.flags import parse
+from commands.flags import leading_words, parse
 from commands.parsing import platform_flags
 from foundations.errors import UserError, unknown
 from foundations.hparams import Hparams
@@ -56,7 +55,7 @@ class ExportFlags(Hparams):
 
 def export(arguments: Sequence[str]) -> None:
     """Write the file, and say how many rows it has."""
-    words = list(takewhile(lambda word: not word.startswith("-"), arguments))
+    words = leading_words(arguments)
     flags = parse(
         "open_prune.py export [RUN ...]",
         "Write runs to a file: all there are, or those that are named. RUN is the beginning of "

@@ -190,6 +190,11 @@ def _default(group: Hparams | type[Hparams]) -> Any:  # noqa: ANN401 - dataclass
     return dataclasses.field() if isinstance(group, type) else dataclasses.field(default=group)
 
 
+def leading_words(arguments: Sequence[str]) -> list[str]:
+    """The words of a command before its first flag: names of runs, files."""
+    return list(takewhile(lambda argument: not argument.startswith("-"), arguments))
+
+
 def spelled(argument: str) -> str:
     """``--prune-fraction`` is understood as ``--prune_fraction``."""
     flag, equals, value = argument.partition("=")

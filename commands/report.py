@@ -5,13 +5,12 @@ from __future__ import annotations
 import webbrowser
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from branches.opened import Run
 from commands.chosen import chosen
-from commands.flags import parse
+from commands.flags import leading_words, parse
 from commands.parsing import platform_flags
 from foundations.errors import UserError
 from foundations.files import write_text
@@ -42,7 +41,7 @@ class ReportFlags(Hparams):
 
 def report(arguments: Sequence[str]) -> None:
     """Write a page of the runs that are named, or of all."""
-    words = list(takewhile(lambda word: not word.startswith("-"), arguments))
+    words = leading_words(arguments)
     flags = parse(
         "open_prune.py report [RUN ...]",
         ABOUT,

@@ -6,10 +6,9 @@ import sys
 import time
 from dataclasses import dataclass
 from functools import partial
-from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from commands.flags import numbers, parse
+from commands.flags import leading_words, numbers, parse
 from commands.parsing import platform_flags
 from commands.screen import Screen, as_text
 from commands.sweep import rooted
@@ -61,7 +60,7 @@ class StatusFlags(Hparams):
 
 def status(arguments: Sequence[str]) -> None:
     """Show where the runs of files, those that are named, or all stand."""
-    words = list(takewhile(lambda word: not word.startswith("-"), arguments))
+    words = leading_words(arguments)
     flags = parse(
         "open_prune.py status [FILE.py | NAME ...]",
         ABOUT,

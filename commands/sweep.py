@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from commands import branch, iterative, lottery, train
-from commands.flags import flag_names, numbers, parse, spelled
+from commands.flags import flag_names, leading_words, numbers, parse, spelled
 from commands.hparams import CommandFlags, PluginFlags
 from commands.parsing import platform_flags
 from commands.work import Work, carry_out
@@ -139,7 +139,7 @@ def combinations(arguments: Sequence[str]) -> list[list[str]]:
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], list[Flag]]:
     """The words before the first flag, and the flags, each with its value."""
-    words = list(itertools.takewhile(lambda argument: not argument.startswith("-"), arguments))
+    words = leading_words(arguments)
     flags: list[Flag] = []
     for argument in arguments[len(words) :]:
         if argument.startswith("--") or not flags:

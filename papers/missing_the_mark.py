@@ -113,30 +113,33 @@ def ablated(flags: Flags, ablation: str) -> Flags:
     return {name: flag for name, flag in flags.items() if name not in old} | {"reinitialize": True}
 
 
-def accuracies(full: Experiment, smoke: Experiment, scale: Scale) -> Study:
+def accuracies(chosen: Experiment) -> Study:
     """The accuracy of every method at every sparsity."""
-    chosen = full if scale is Scale.FULL else smoke
     return _compared(chosen, chosen.methods, f"{chosen.network}, pruned and trained")
 
 
-def after_training(full: Experiment, smoke: Experiment, scale: Scale) -> Study:
+def after_training(chosen: Experiment) -> Study:
     """The accuracy of every strategy when it scores the end of training."""
-    chosen = full if scale is Scale.FULL else smoke
     title = f"{chosen.network}, pruned after training and trained again from there"
     return _compared(chosen, chosen.after_training, title)
 
 
-def ablations(full: Experiment, smoke: Experiment, scale: Scale) -> Study:
+def ablations(chosen: Experiment) -> Study:
     """The accuracy of every method, beside that of its ablations."""
-    chosen = full if scale is Scale.FULL else smoke
     return _taken_apart(chosen, chosen.methods, f"{chosen.network}, ablations")
 
 
-def ablations_after_training(full: Experiment, smoke: Experiment, scale: Scale) -> Study:
+def ablations_after_training(chosen: Experiment) -> Study:
     """The same of every strategy when it scores the end of training."""
-    chosen = full if scale is Scale.FULL else smoke
     title = f"{chosen.network}, pruned after training, ablations"
     return _taken_apart(chosen, chosen.after_training, title)
+
+
+def _at(
+    make: Callable[[Experiment], Study], full: Experiment, smoke: Experiment, scale: Scale
+) -> Study:
+    """What is made of the network as published, or of the one that stands in for it."""
+    return make(full if scale is Scale.FULL else smoke)
 
 
 def percent(fraction: float) -> str:
@@ -253,7 +256,7 @@ _PAIRS = {
 }
 """By table: the network as published, and the one that stands in for it."""
 
-_KINDS = {
+_KINDS: dict[str, Callable[[Experiment], Study]] = {
     "": accuracies,
     "_after_training": after_training,
     "_ablations": ablations,
@@ -266,7 +269,7 @@ PAPER = Paper(
     title="Pruning Neural Networks at Initialization: Why Are We Missing the Mark?",
     citation="Frankle, Dziugaite, Roy and Carbin, ICLR 2021.",
     studies={
-        f"{name}{suffix}": partial(make, *pair)
+        f"{name}{suffix}": partial(_at, make, *pair)
         for suffix, make in _KINDS.items()
         for name, pair in _PAIRS.items()
     },
