@@ -19,7 +19,7 @@ from foundations.errors import (
 )
 from foundations.hparams import flag_of
 from foundations.plugins import loaded
-from foundations.run_directory import LOG, Fact
+from foundations.run_directory import LOG
 from platforms.devices import resolve
 from platforms.fingerprint import PROJECT
 from platforms.launching import launch
@@ -81,10 +81,10 @@ def by_others(
             f"{asked}{name} is saved. Run the same command again to continue."
         )
     if code:
-        failed = directory.fact(Fact.FAILED)
+        failed = directory.failure()
         if failed is None:  # no refusal, with which a run that has not begun would go, log and all
             raise RunFailedError(f"{log} tells why {name} failed.")
-        raise (UserError if code == USER_ERROR else RunFailedError)(failed["reason"])
+        raise (UserError if code == USER_ERROR else RunFailedError)(failed)
 
 
 def _check_devices(processes: int, name: str) -> None:

@@ -16,7 +16,7 @@ from foundations.hparams import Hparams, steps_field
 from foundations.run_directory import HPARAMS, LOG, RunDirectory
 from foundations.steps import Step
 from foundations.store import Store
-from platforms import PLATFORMS, process
+from platforms import PLATFORMS, process, ranks
 from platforms.crew import Ended, Outcome, Task
 from platforms.stop import graceful_stop
 from training.context import Context
@@ -94,7 +94,7 @@ def _run_one(name: str, flags: dict[str, Any]) -> None:
 
 def _reporter(log: Lines) -> Reporter:
     """The log alone, or a terminal that looks on as well; of several processes, one tells."""
-    if process.rank() != 0:
+    if ranks.rank() != 0:
         return Silent()
     return Both(log, Bar()) if sys.stdout is not None and sys.stdout.isatty() else log
 
@@ -123,7 +123,7 @@ def _listen(flags: dict[str, Any]) -> None:
 
 def _ended(task: Task, flags: dict[str, Any]) -> Ended:
     """How a task ends; what it prints, and what its libraries print, goes to its log."""
-    from sweeps.errand import carried_out, failure, outcome_of
+    from sweeps.errand import carried_out, outcome_of
 
     options = replace(flags["options"], weight_save_steps=task.steps)
     try:
@@ -132,7 +132,7 @@ def _ended(task: Task, flags: dict[str, Any]) -> Ended:
             context = Context(flags["platform"], Lines(), options, stop)
             error = carried_out(directory, context, whole=task.whole, patient=False)
         outcome = outcome_of(error)
-        reason = failure(directory) if outcome is Outcome.FAILED else None
+        reason = directory.failure() if outcome is Outcome.FAILED else None
     except (OpenPruneError, OSError) as refusal:
         return Ended(task, Outcome.FAILED, str(refusal))
     return Ended(task, outcome, reason or str(error or ""))

@@ -74,8 +74,8 @@ def _lines(run: RunDirectory, *, whole: bool) -> Iterator[str]:
 
 def _trouble(run: RunDirectory) -> Iterator[str]:
     """Why it failed, and where what it said is kept; why it cannot learn, or not to its end."""
-    if (failure := run.fact(Fact.FAILED)) is not None:
-        yield f"failed: {failure['reason']}"
+    if (failure := run.failure()) is not None:
+        yield f"failed: {failure}"
         if (run.path / LOG).exists():
             yield f"what it said: {run.path / LOG}"
     stops = ((run.start() or {}).get("facts") or {}).get("stops")

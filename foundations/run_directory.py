@@ -202,6 +202,15 @@ class RunDirectory:
         """
         return cast("dict[str, Json] | None", self.fact(Fact.START))
 
+    def failure(self) -> str | None:
+        """Why the run failed; None if that is not noted.
+
+        Raises:
+            DamageError: What was noted is damaged.
+        """
+        noted = self.fact(Fact.FAILED)
+        return None if noted is None else str(noted["reason"])
+
     def remove_fact(self, fact: Fact) -> None:
         """Remove a file, if it is there."""
         with clear_errors(self.path / fact.value):

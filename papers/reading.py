@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from branches.opened import Run
 from branches.run import Job
 from foundations.errors import DamageError
-from foundations.run_directory import Fact, RunState
+from foundations.run_directory import RunState
 from foundations.store import Store
 
 if TYPE_CHECKING:
@@ -146,9 +146,9 @@ def _reason(directory: RunDirectory) -> str:
         if state is RunState.DONE:
             directory.check_sealed()
             return ""
-        told = directory.fact(Fact.FAILED) if state is RunState.FAILED else None
+        told = directory.failure() if state is RunState.FAILED else None
     except DamageError as error:
         return f"damaged: {error}"
     if told is not None:
-        return f"failed: {told['reason']}"
+        return f"failed: {told}"
     return "missing" if state is RunState.NEW else state.value

@@ -1,4 +1,4 @@
-"""What a process that trains sets up before torch is imported, and which of several it is."""
+"""What a process that trains sets up before torch is imported."""
 
 from __future__ import annotations
 
@@ -22,8 +22,3 @@ def prepare() -> None:
     # By default it lies among temporary files, and with them goes a minute of compiling.
     compiled = Path(user_cache_dir("open_prune")) / "compiled"
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(compiled))
-
-
-def rank() -> int:
-    """Which of the processes that train a run together this is; 0 where it does so alone."""
-    return int(os.environ.get("RANK", "0"))

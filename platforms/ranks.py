@@ -65,6 +65,12 @@ def place() -> Place | None:
     return Place(*map(int, found))
 
 
+def rank() -> int:
+    """Which of the processes that train a run together this is; 0 where it does so alone."""
+    here = place()
+    return 0 if here is None else here.rank
+
+
 def check_device(device: torch.device) -> None:
     """Refuse a device between which and others nothing can be exchanged.
 

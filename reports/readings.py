@@ -138,8 +138,8 @@ def _layers(reader: _Reader) -> list[tuple[str, int, int]]:
 
 
 def _failure(reader: _Reader) -> list[str]:
-    failure = reader.directory.fact(Fact.FAILED)
-    return [] if failure is None else [failure["reason"]]
+    failure = reader.directory.failure()
+    return [] if failure is None else [failure]
 
 
 def _curves(reader: _Reader) -> dict[str, Points]:

@@ -23,7 +23,7 @@ from foundations.plugins import blame
 from foundations.run_directory import Fact, RunState
 from platforms.crew import Outcome
 from platforms.fingerprint import now
-from platforms.process import rank
+from platforms.ranks import rank
 
 if TYPE_CHECKING:
     from foundations.run_directory import RunDirectory
@@ -63,16 +63,6 @@ def note_failure(directory: RunDirectory, reason: str) -> None:
         return
     with suppress(OpenPruneError, OSError):  # it is told in other ways too
         directory.write_fact(Fact.FAILED, {"reason": reason})
-
-
-def failure(directory: RunDirectory) -> str | None:
-    """Why a run failed; None if it did not.
-
-    Raises:
-        DamageError: What was noted of it is damaged.
-    """
-    noted = directory.fact(Fact.FAILED)
-    return None if noted is None else str(noted["reason"])
 
 
 def outcome_of(error: OpenPruneError | None) -> Outcome:

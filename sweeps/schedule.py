@@ -17,7 +17,7 @@ from foundations.errors import OpenPruneError
 from foundations.run_directory import LOG, Fact, RunState
 from platforms.crew import Outcome, Task
 from platforms.stop import Stop
-from sweeps.errand import failure, note_failure
+from sweeps.errand import note_failure
 from sweeps.goals import ask_for, both, is_met, needs
 from sweeps.standing import Blocked, Failure, Standing, Unobserved
 from training.world import world_of
@@ -168,7 +168,7 @@ class _Schedule:
             ask_for(goal, directory)
             return _Is.ELSEWHERE
         if state is RunState.FAILED and run not in self._again:
-            self._reasons[run] = failure(directory) or "the reason is not known."
+            self._reasons[run] = directory.failure() or "the reason is not known."
             return _Is.FAILED
         return self._awaited(goal)
 

@@ -15,7 +15,7 @@ from branches import KINDS
 from foundations.claims import owner_of
 from foundations.errors import OpenPruneError
 from foundations.plugins import AbsentPluginError
-from foundations.run_directory import Fact, RunState
+from foundations.run_directory import RunState
 from sweeps.goals import Goal, is_met, needs
 from training.provenance import sessions
 
@@ -162,8 +162,7 @@ class _Survey:
         if state is not RunState.NEW:
             directory.description(KINDS)  # what was edited, or copied here, will be refused
         if state is RunState.FAILED:
-            failure = directory.fact(Fact.FAILED)
-            reason = failure["reason"] if failure else ""
+            reason = directory.failure() or ""
             return Row(directory, Status.FAILED, _fraction(directory, goal), reason=reason)
         if state is RunState.RUNNING:
             return _running(directory, goal)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from foundations.errors import OpenPruneError, UserError
 from foundations.files import write_text
-from foundations.run_directory import Fact, RunDirectory, RunState
+from foundations.run_directory import RunDirectory, RunState
 from platforms.crew import Ended, Outcome
 from platforms.slurm import queue, script, submission
 from platforms.slurm.arrays import Array
@@ -234,7 +234,6 @@ def _covers(one: Task, other: Task) -> bool:
 def _failure(directory: RunDirectory) -> str | None:
     """Why a run failed, if it did."""
     try:
-        failed = directory.fact(Fact.FAILED)
+        return directory.failure()
     except OpenPruneError as error:
         return str(error)
-    return None if failed is None else str(failed["reason"])

@@ -11,7 +11,7 @@ from foundations.run_directory import RunDirectory
 from foundations.store import Store
 from platforms.crew import Ended, Outcome
 from sweeps import schedule
-from sweeps.errand import carried_out, failure, outcome_of
+from sweeps.errand import carried_out, outcome_of
 from sweeps.goals import goals
 from tests.branches.runs import context
 
@@ -76,7 +76,7 @@ class Here:
         own = context(self.root)
         own = replace(own, options=replace(own.options, weight_save_steps=task.steps))
         outcome = outcome_of(carried_out(directory, own, whole=task.whole, patient=False))
-        return Ended(task, outcome, failure(directory) or "")
+        return Ended(task, outcome, directory.failure() or "")
 
     def stop(self) -> None:
         """What is left is stopped."""
