@@ -87,9 +87,10 @@ class _World:
         """Kill whoever is left."""
         for process in self.started:
             process.kill()
-            process.communicate()
-        for rank in self.ranks():
+        for rank in self.ranks():  # they hold the pipes open
             rank.kill()
+        for process in self.started:
+            process.communicate()
 
 
 def _until(what: Callable[[], bool], every_s: float = 0.05) -> None:

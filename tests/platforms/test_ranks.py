@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import pytest
 import torch
+from torch._C._distributed_c10d import TCPStore
 
 from foundations.errors import INTERRUPTED, UserError
 from platforms import cores
@@ -11,6 +19,10 @@ from platforms.devices import resolve
 from platforms.local import Local
 from platforms.ranks import Group, Place, RankLostError, place
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PROJECT = Path(__file__).resolve().parents[2]
 NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 
 
@@ -67,3 +79,48 @@ def test_other_devices_are_refused() -> None:
 def test_a_lost_process_is_no_failure() -> None:
     """The run can be continued, as one that was stopped."""
     assert RankLostError("").exit_code == INTERRUPTED
+
+
+TAKE_PART = """
+import time, torch
+from platforms.ranks import Group, place
+here = place()
+for attempt in range(10):
+    if here.rank == 0:
+        time.sleep(0.2)
+    group = Group(here, torch.device("cpu"))
+    if group.leads:
+        group.tell({"attempt": attempt})
+    else:
+        print(group.hear().message["attempt"])
+    group.close()
+"""
+
+
+@pytest.mark.slow
+def test_who_was_here_before_is_not_waited_for() -> None:
+    """As under torchrun, which has one store for all its attempts; the second comes first."""
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    with _part(0, store.port) as first, _part(1, store.port) as second:
+        told = second.communicate(timeout=120)[0]
+        assert first.wait(120) == second.returncode == 0
+    assert told.split() == [str(attempt) for attempt in range(10)]
+
+
+@contextmanager
+def _part(rank: int, port: int) -> Iterator[subprocess.Popen[str]]:
+    told = {name: "2" for name in NAMES if name.endswith("SIZE")}
+    told |= {name: str(rank) for name in NAMES if name.endswith("RANK")}
+    told |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    told |= {"TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "0"}
+    with subprocess.Popen(
+        [sys.executable, "-c", TAKE_PART],
+        cwd=PROJECT,
+        env=os.environ | told,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
