@@ -35,8 +35,24 @@ def compression(run: Run) -> float | None:
     return 1 / left if left else None
 
 
+def weights(run: Run) -> float | None:
+    """How many weights of convolutions and linear layers lie on a path that is left."""
+    counts = run.sparsity
+    return None if counts is None else float(counts.get("weights_effective", counts["total"]))
+
+
+def operations(run: Run) -> float | None:
+    """Which fraction of the multiplications of weights lies on a path that is left."""
+    counts = run.sparsity
+    if counts is None or not counts.get("macs"):
+        return None
+    return float(counts["macs_effective"] / counts["macs"])
+
+
 ACCURACY = percentage("test accuracy")
 LOSS = Measure("test loss")
 WEIGHTS_LEFT = Measure("weights left", density, factor=100, digits=1, unit="%")
 SPARSITY = Measure("sparsity", sparsity, factor=100, digits=1, unit="%")
 COMPRESSION = Measure("compression", compression, digits=2)
+WEIGHTS = Measure("weights", weights, factor=1e-6, digits=3, unit="M")
+OPERATIONS = Measure("operations left", operations, factor=100, digits=1, unit="%")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from branches.base import recipe_of
 from branches.describing import branch, describe
 from papers.grids import below, stand_in, tabulated
+from papers.measures import WEIGHTS
 from papers.paper import Cell, Curve, Figure, Measure, Paper, Point, Scale, Study
 
 if TYPE_CHECKING:
@@ -173,18 +174,11 @@ def _smoke(
     )
 
 
-def weights(run: Run) -> float | None:
-    """How many weights of convolutions and linear layers lie on a path that is left."""
-    counts = run.sparsity
-    return None if counts is None else float(counts.get("weights_effective", counts["total"]))
-
-
 def error_of(run: Run) -> float | None:
     """What test accuracy lacks of 1."""
     return None if run.accuracy is None else 1 - run.accuracy
 
 
-WEIGHTS = Measure("weights", weights, factor=1e-6, digits=3, unit="M")
 ERROR = Measure("test error", error_of, factor=100, digits=2, unit="%")
 
 

@@ -1,4 +1,4 @@
-"""Weights of convolutions cut after training, and five ways to train what is left.
+"""Weights of convolutions cut after training, or filters, and ways to train what is left.
 
 What "Learning both Weights and Connections" (Han et al. 2015) does, as in "Rethinking the Value of
 Network Pruning" (Liu et al. 2019), which trains the pruned network from scratch too, and in "Paying
@@ -17,26 +17,33 @@ from branches.describing import branch, describe
 from branches.lineages import iterative_finetuned
 from branches.lottery_rewind import LotteryRewind
 from papers.grids import below, stand_in, tabulated
-from papers.measures import ACCURACY, WEIGHTS_LEFT, percentage
+from papers.measures import ACCURACY, OPERATIONS, WEIGHTS, WEIGHTS_LEFT, percentage
 from papers.paper import Baseline, Cell, Curve, Figure, Paper, Point, Published, Scale, Study
 from papers.weight_level_networks import (
     CUT_ONCE,
     DATASETS,
+    FILTER_NETWORKS,
     IMAGENET,
     IMAGENET_NETWORKS,
     PRERESNET_110,
+    PRERESNET_164,
     RESNET_56,
     SNAPSHOT_NETWORKS,
+    Filters,
     Network,
+    in_blocks,
 )
 from training.hparams import RunOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from branches.finetune import Finetune
     from foundations.description import Description
     from training.description import TrainDesc
 
     Settings = dict[str, Any]
+    Steps = Callable[..., tuple[Description, ...]]
 
 PERCENTS = (0.3, 0.6, 0.8, 0.95)
 """The first two are those of published commands, the last that to which VGG-16 goes in steps."""
@@ -67,6 +74,8 @@ class Experiment:
         dense: Its training.
         not_pruned: As in ``Network``.
         plan: Likewise.
+        filters: Likewise.
+        filter_steps: In how many steps filters are cut.
         percents: What is cut at once.
         training_steps: How long fine-tuning and teaching train.
         replicates: Repetitions.
@@ -76,6 +85,8 @@ class Experiment:
     dense: TrainDesc
     not_pruned: tuple[str, ...]
     plan: tuple[float, ...]
+    filters: tuple[Filters, ...]
+    filter_steps: int = 5
     percents: tuple[float, ...] = PERCENTS
     training_steps: str = "40ep"
     replicates: tuple[int, ...] = REPLICATES
@@ -85,12 +96,13 @@ class Experiment:
         """The experiment at a scale; at that of smoke, a small ResNet stands in for each."""
         if scale is Scale.FULL:
             dense = describe(network.preset, dataset_name=dataset)
-            return cls(network, dense, network.not_pruned, network.plan)
+            return cls(network, dense, network.not_pruned, network.plan, network.filters)
         # One recipe for all on CIFAR, so that they share their runs; ImageNet's measure more.
         preset = network.preset if dataset == "imagenet" else RESNET_56.preset
         times: Settings = {"training_steps": "3ep", "milestone_steps": "2ep"}
         dense = stand_in(preset, "cifar_resnet_8_4_a", **times)
-        return cls(network, dense, ("fc",), (0.3, 0.6), (0.3, 0.6), "1ep", (1,))
+        steps = (0.3, 0.6)
+        return cls(network, dense, ("fc",), steps, in_blocks(1, 4), 2, steps, "1ep", (1,))
 
     @property
     def title(self) -> str:
@@ -106,16 +118,8 @@ class Experiment:
 
     def cut(self, percent: float) -> Description:
         """The end of training with a part cut off, which trains no more."""
-        end = recipe_of(self.dense).training.training_steps
-        return branch(
-            self.dense,
-            "oneshot",
-            prune_fraction=percent,
-            prune_step=end,
-            state_step=end,
-            start_step=end,
-            layers_to_ignore=self.not_pruned,
-        )
+        settings: Settings = {"prune_fraction": percent, "layers_to_ignore": self.not_pruned}
+        return branch(self.dense, "oneshot", **settings, **_at_the_end_of(self.dense))
 
     def ways(self, percent: float) -> dict[str, Description]:
         """What is left after a cut, trained in every way."""
@@ -137,11 +141,28 @@ class Experiment:
         made = cast("Finetune", branch(self.dense, "finetune", **settings).branch)
         return iterative_finetuned(self.dense, last, len(self.plan), made)
 
-    def snapshots(self) -> dict[str, Description]:
-        """The last step of the plan: fine-tuned in two ways, or taught by all that came before."""
-        cycled = self.steps(**ONE_CYCLE)
+    def filters_cut(self, **tuning: Any) -> tuple[Description, ...]:  # noqa: ANN401 - as above
+        """Filters cut and what is left fine-tuned, in turns, the dense run first."""
+        made: list[Description] = [self.dense]
+        for step in range(1, self.filter_steps + 1):
+            settings: Settings = {
+                "granularity": "channels",
+                "coupling": "inner",
+                "reduction": "abs_sum",
+                "allocation": "explicit",
+                "layer_fractions": ",".join(f"{f.layer}={f.cut(step)}" for f in self.filters),
+                "prune_fraction_of": "all",
+            }
+            made.append(branch(made[-1], "oneshot", **settings, **_at_the_end_of(made[-1])))
+            steps: Settings = {"finetune_training_steps": self.training_steps}
+            made.append(branch(made[-1], "finetune", **steps, **tuning))
+        return tuple(made)
+
+    def snapshots(self, steps: Steps) -> dict[str, Description]:
+        """The last of several steps: fine-tuned in two ways, or taught by all that came before."""
+        cycled = steps(**ONE_CYCLE)
         taught = self.taught(cycled[-2], cycled[::2])
-        return {FINE_TUNED: self.steps()[-1], CYCLED: cycled[-1], DISTILLED: taught}
+        return {FINE_TUNED: steps()[-1], CYCLED: cycled[-1], DISTILLED: taught}
 
     def taught(self, cut: Description, teachers: tuple[Description, ...]) -> Description:
         """What is left after a cut, taught by other networks."""
@@ -149,11 +170,18 @@ class Experiment:
         return branch(cut, "distill", teachers=teachers, distill_training_steps=steps, **TAUGHT)
 
 
+def _at_the_end_of(run: Description) -> Settings:
+    """Where a cut takes the weights that it scores and leaves, to train no more."""
+    return dict.fromkeys(
+        ("prune_step", "state_step", "start_step"), recipe_of(run).training.training_steps
+    )
+
+
 def baselines(scale: Scale) -> Study:
     """The networks before anything is cut."""
     cells = []
     replicates = REPLICATES
-    for network in (*SNAPSHOT_NETWORKS, PRERESNET_110):
+    for network in (*SNAPSHOT_NETWORKS, PRERESNET_110, PRERESNET_164):
         for dataset in DATASETS:
             experiment = Experiment.of(network, dataset, scale)
             replicates = experiment.replicates
@@ -163,7 +191,7 @@ def baselines(scale: Scale) -> Study:
         tabulated("Unpruned networks", "network", cells),
         (),
         replicates,
-        notes=(NOTE, *below(scale)),
+        notes=(*NOTES, *below(scale)),
     )
 
 
@@ -182,7 +210,7 @@ def percents(dataset: str, scale: Scale) -> Study:
         tabulated(title, "network, cut", cells),
         figures,
         experiments[0].replicates,
-        notes=(NOTE, *below(scale)),
+        notes=(*NOTES, *below(scale)),
     )
 
 
@@ -191,7 +219,7 @@ def snapshots(dataset: str, scale: Scale) -> Study:
     cells, replicates = [], REPLICATES
     for network in SNAPSHOT_NETWORKS:
         experiment = Experiment.of(network, dataset, scale)
-        replicates, runs = experiment.replicates, experiment.snapshots()
+        replicates, runs = experiment.replicates, experiment.snapshots(experiment.steps)
         for (way, run), value in zip(runs.items(), network.snapshots[dataset], strict=True):
             cells.append((experiment.title, way, Cell(run, ACCURACY, value)))
         cells.append((experiment.title, "weights left", Cell(runs[DISTILLED], WEIGHTS_LEFT)))
@@ -200,7 +228,27 @@ def snapshots(dataset: str, scale: Scale) -> Study:
         tabulated(title, "network", cells),
         (),
         replicates,
-        notes=(NOTE, SNAPSHOT_NOTE, *below(scale)),
+        notes=(*NOTES, SNAPSHOT_NOTE, *below(scale)),
+    )
+
+
+def filters(dataset: str, scale: Scale) -> Study:
+    """What is left after steps of cutting filters and fine-tuning, beside the published table."""
+    cells, replicates = [], REPLICATES
+    for network in FILTER_NETWORKS:
+        experiment = Experiment.of(network, dataset, scale)
+        replicates, runs = experiment.replicates, experiment.snapshots(experiment.filters_cut)
+        for (way, run), value in zip(runs.items(), network.filters_cut[dataset], strict=True):
+            cells.append((experiment.title, way, Cell(run, ACCURACY, value)))
+        for measure, value in zip((WEIGHTS, OPERATIONS), network.size, strict=True):
+            cell = Cell(runs[DISTILLED], measure, value)
+            cells.append((experiment.title, measure.name, cell))
+    title = f"Filters cut step by step, on {Experiment.of(RESNET_56, dataset, scale).data}"
+    return Study(
+        tabulated(title, "network", cells),
+        (),
+        replicates,
+        notes=(FILTER_NOTE, WAYS_NOTE, SNAPSHOT_NOTE, *below(scale)),
     )
 
 
@@ -243,15 +291,22 @@ def _figure(experiment: Experiment) -> Figure:
 
 TOP_5 = percentage("test top5")
 
-NOTE = (
-    "Cut are weights of convolutions, of all layers together. Fine-tuned: 40 epochs at 0.001. "
-    "One-cycle: 40 epochs of SGD, up to 0.1. Distilled: 40 epochs of Adam, taught by the unpruned "
-    "network, or where there are steps, by all of them. Scratch E trains for as many epochs as the "
-    "unpruned network, B for as many operations."
+WAYS_NOTE = (
+    "Fine-tuned: 40 epochs at 0.001. One-cycle: 40 epochs of SGD, up to 0.1. Distilled: 40 epochs "
+    "of Adam, taught by the unpruned network, or where there are steps, by all of them. Scratch E "
+    "trains for as many epochs as the unpruned network, B for as many operations."
 )
+NOTES = ("Cut are weights of convolutions, of all layers together.", WAYS_NOTE)
 SNAPSHOT_NOTE = (
     "The unpruned networks are trained by the recipe of the weight-level code (160 epochs); the "
     "code of the published table has 300 epochs too."
+)
+FILTER_NOTE = (
+    "Cut are the filters with the smallest weights, of layers to which nothing is added: in each "
+    "of five steps a tenth, a fifth and three tenths of those that are left in the three stages of "
+    "residual networks but for a few blocks, and a quarter in seven layers of VGG-16. The number "
+    "of steps is not published; it is this one that comes to the published sizes. Published sizes "
+    "and operations are of all parameters and layers, those here of convolutions and linear layers."
 )
 IMAGENET_NOTE = (
     "Unpruned networks are trained here by torchvision's recipe; the published ones are "
@@ -266,6 +321,7 @@ PAPER = Paper(
         "baselines": baselines,
         **{dataset: partial(percents, dataset) for dataset in DATASETS},
         **{f"snapshots_{dataset}": partial(snapshots, dataset) for dataset in DATASETS},
+        **{f"filters_{dataset}": partial(filters, dataset) for dataset in DATASETS},
         "imagenet": imagenet,
     },
 )

@@ -1,4 +1,4 @@
-"""Of which networks the weight-level papers cut weights, and the accuracies published there."""
+"""Of which networks the weight-level papers cut weights or filters, and what is published there."""
 
 from __future__ import annotations
 
@@ -8,13 +8,60 @@ from typing import TYPE_CHECKING, Any
 from papers.paper import Published
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 README = "README of the weight-level code, baselines"
 IMAGE = "README of the code of Le et al., table of results, unstructured"
+STRUCTURED = "README of the code of Le et al., table of results, structured"
 IMAGENET = "README of imagenet/weight-level in the code of Liu et al."
 
 DATASETS = ("cifar10", "cifar100")
+
+
+@dataclass(frozen=True)
+class Filters:
+    """The filters of a layer, of which every step cuts as large a part.
+
+    Args:
+        layer: The beginning of its name.
+        width: How many there are.
+        fraction: What a step cuts of those that are left.
+    """
+
+    layer: str
+    width: int
+    fraction: float
+
+    def cut(self, steps: int) -> float:
+        """The fraction of all that so many steps cut: each leaves a whole number, rounded down."""
+        left = self.width
+        for _ in range(steps):
+            left = int(left * (1 - self.fraction))
+        return 1 - left / self.width
+
+
+def in_blocks(
+    blocks: int,
+    width: int,
+    whole: Collection[tuple[int, int]] = (),
+    convolutions: tuple[str, ...] = ("conv1",),
+) -> tuple[Filters, ...]:
+    """Those inside the blocks of residual networks with three stages, to which nothing is added.
+
+    Args:
+        blocks: How many a stage has.
+        width: How many filters each convolution has in the first stage; twice, four times as many
+            in the next.
+        whole: Blocks that are not cut: the stage, and the place in it, both from 0.
+        convolutions: What they are called in a block.
+    """
+    return tuple(
+        Filters(f"blocks.{stage * blocks + block}.{name}", width << stage, (stage + 1) / 10)
+        for stage in range(3)
+        for block in range(blocks)
+        if (stage, block) not in whole
+        for name in convolutions
+    )
 
 
 @dataclass(frozen=True)
@@ -29,6 +76,9 @@ class Network:
         baseline: By data set, the accuracy of the unpruned network.
         snapshots: By data set, accuracies and deviations after the last step of the plan:
             fine-tuned, with one cycle, taught by snapshots.
+        filters: Of which layers filters are cut.
+        size: What is left of the parameters when they are, and which fraction of the operations.
+        filters_cut: By data set, accuracies likewise.
     """
 
     title: str
@@ -37,6 +87,9 @@ class Network:
     plan: tuple[float, ...] = ()
     baseline: Mapping[str, Published] = field(default_factory=dict)
     snapshots: Mapping[str, tuple[Published, ...]] = field(default_factory=dict)
+    filters: tuple[Filters, ...] = ()
+    size: tuple[Published, ...] = ()
+    filters_cut: Mapping[str, tuple[Published, ...]] = field(default_factory=dict)
 
 
 def _baselines(where: str, *percents: float) -> dict[str, Published]:
@@ -52,6 +105,18 @@ def _tuned(*pairs: tuple[float, float]) -> tuple[Published, ...]:
     )
 
 
+def _size(parameters: float, operations_cut: float) -> tuple[Published, ...]:
+    """Millions of parameters, and operations in percent."""
+    left = 1 - operations_cut / 100
+    return tuple(Published(round(value, 6), where=STRUCTURED) for value in (1e6 * parameters, left))
+
+
+def _structured(*percents: float) -> dict[str, tuple[Published, ...]]:
+    """Accuracies in percent, of the first data set and of the second by turns."""
+    numbers = [Published(round(each / 100, 6), where=STRUCTURED) for each in percents]
+    return {DATASETS[0]: tuple(numbers[::2]), DATASETS[1]: tuple(numbers[1::2])}
+
+
 RESNET_56 = Network(
     "ResNet-56",
     "cifar_resnet_56_a",
@@ -61,6 +126,9 @@ RESNET_56 = Network(
         "cifar10": _tuned((92.69, 0.02), (93.41, 0.08), (93.90, 0.10)),
         "cifar100": _tuned((69.53, 0.07), (70.46, 0.30), (72.27, 0.09)),
     },
+    filters=in_blocks(9, 16, whole=((0, 7), (1, 0), (2, 0), (2, 8))),
+    size=_size(0.28, 61.5),
+    filters_cut=_structured(90.35, 64.91, 92.31, 69.03, 93.34, 70.95),
 )
 RESNET_110 = Network(
     "ResNet-110",
@@ -71,6 +139,9 @@ RESNET_110 = Network(
         "cifar10": _tuned((93.02, 0.04), (93.69, 0.17), (94.44, 0.11)),
         "cifar100": _tuned((68.90, 0.08), (71.59, 0.30), (73.12, 0.25)),
     },
+    filters=in_blocks(18, 16, whole=((0, 17), (1, 0), (2, 0))),
+    size=_size(0.39, 65.38),
+    filters_cut=_structured(91.51, 65.44, 93.24, 69.54, 94.01, 72.12),
 )
 WIDE_RESNET = Network(
     "WRN-16-8",
@@ -81,6 +152,9 @@ WIDE_RESNET = Network(
         "cifar10": _tuned((95.47, 0.07), (95.55, 0.05), (95.97, 0.05)),
         "cifar100": _tuned((77.92, 0.16), (78.82, 0.11), (80.08, 0.06)),
     },
+    filters=in_blocks(2, 128),
+    size=_size(2.48, 64.52),
+    filters_cut=_structured(94.61, 73.82, 94.91, 76.46, 95.68, 79.01),
 )
 VGG_16 = Network(
     "VGG-16",
@@ -92,10 +166,25 @@ VGG_16 = Network(
         "cifar10": _tuned((93.47, 0.22), (93.53, 0.10), (94.01, 0.06)),
         "cifar100": _tuned((68.39, 0.21), (71.74, 0.15), (73.91, 0.09)),
     },
+    filters=(
+        Filters("layers.0", 64, 0.25),
+        *(Filters(f"layers.{place}", 512, 0.25) for place in (10, 11, 12, 14, 15, 16)),
+    ),
+    size=_size(2.71, 45.16),
+    filters_cut=_structured(93.88, 68.37, 94.10, 71.95, 94.59, 73.52),
 )
 PRERESNET_110 = Network("PreResNet-110", "cifar_preresnet_110")
+PRERESNET_164 = Network(
+    "PreResNet-164",
+    "cifar_preresnet_164",
+    baseline=_baselines(STRUCTURED, 95.06, 76.35),
+    filters=in_blocks(18, 16, ((0, 17), (1, 0), (2, 0)), ("convs.0", "convs.1")),
+    size=_size(0.31, 69.23),
+    filters_cut=_structured(92.05, 69.20, 94.15, 73.99, 94.30, 75.84),
+)
 
 SNAPSHOT_NETWORKS = (RESNET_56, RESNET_110, WIDE_RESNET, VGG_16)
+FILTER_NETWORKS = (RESNET_56, RESNET_110, PRERESNET_164, WIDE_RESNET, VGG_16)
 CUT_ONCE = (VGG_16, RESNET_56, RESNET_110, PRERESNET_110)
 
 IMAGENET_NETWORKS: Mapping[str, Any] = {

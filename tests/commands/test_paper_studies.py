@@ -24,6 +24,7 @@ TABLES = [
     ("gradient_flow", "resnet56_cifar10", 11),
     ("nip_it_in_the_bud", "densenet", 18),
     ("weight_level", "snapshots_cifar10", 16),
+    ("weight_level", "filters_cifar10", 25),
     ("weight_level", "imagenet", 24),
 ]
 
@@ -98,6 +99,7 @@ def measured(root: Path, cell: dict[str, Any]) -> float:
         **errors,
         "weights left": counts["kept"] / counts["total"],
         "weights": counts.get("weights_effective", counts["total"]),
+        "operations left": counts.get("macs_effective", 1) / counts.get("macs", 1),
         "test top5": metrics.get("test top5"),
     }
     return found.get(cell["column"], accuracy)

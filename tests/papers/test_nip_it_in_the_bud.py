@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from branches.describing import describe
-from papers.nip_it_in_the_bud import PAPER, densenet, error_of, weights, wide_resnet
+from papers.measures import weights
+from papers.nip_it_in_the_bud import PAPER, densenet, error_of, wide_resnet
 from papers.paper import Scale
 from tests.papers.commanded import name_of
 

@@ -8,19 +8,25 @@ import pytest
 
 from branches.base import branch_of, lineage, recipe_of
 from branches.distill import Distill
+from branches.pruning import PruningBranch
 from foundations.description import BranchDesc
 from models.build import architecture, prunable
 from papers.paper import Scale
 from papers.weight_level import PAPER, Experiment
 from papers.weight_level_networks import (
+    FILTER_NETWORKS,
     IMAGENET_NETWORKS,
     PRERESNET_110,
+    PRERESNET_164,
     RESNET_56,
     RESNET_110,
     VGG_16,
     WIDE_RESNET,
     Network,
 )
+from pruning.compaction.compact import compacted, parameters
+from pruning.prune import prune
+from pruning.subject import Subject
 from tests.papers.commanded import name_of
 
 if TYPE_CHECKING:
@@ -28,6 +34,7 @@ if TYPE_CHECKING:
 
     from foundations.description import Description
 
+SHAPE = (3, 32, 32)
 VGG = Experiment.of(VGG_16, "cifar10", Scale.FULL)
 END = "--prune_step=160ep --state_step=160ep --start_step=160ep"
 CYCLE = (
@@ -46,12 +53,15 @@ def test_every_table_has_the_cells_and_runs_of_its_grid() -> None:
         study = make(Scale.FULL)
         found[name] = len(study.table.cells), len(study.runs), len(study.replicates)
     once, steps = (4 * 4 * 5, 4 * 4 * 5 + 4, 5), (4 * (3 + 1), 4 * 3, 5)
+    filters = 5 * (3 + 2), 5 * 3, 5
     assert found == {
-        "baselines": (10, 10, 5),
+        "baselines": (12, 12, 5),
         "cifar10": once,
         "cifar100": once,
         "snapshots_cifar10": steps,
         "snapshots_cifar100": steps,
+        "filters_cifar10": filters,
+        "filters_cifar100": filters,
         "imagenet": (2 * 2 * 3 * 2, 2 * 2 * 3, 1),
     }
 
@@ -111,12 +121,12 @@ def test_steps_are_those_of_the_readmes_command(
         "--pruning_fractions=.2,.4,.6,.8,.95 --pruning_fraction=.95 --finetune "
         "--pruning_layers_to_ignore=hidden,fc"
     )
-    assert name_of(command, tmp_path, capsys) == VGG.snapshots()["fine-tuned"].name
+    assert name_of(command, tmp_path, capsys) == VGG.snapshots(VGG.steps)["fine-tuned"].name
 
 
 def test_the_unpruned_network_and_every_snapshot_teach_the_last_cut() -> None:
     """Six of them: the snapshots are those with one cycle; the student is their last cut."""
-    runs = VGG.snapshots()
+    runs = VGG.snapshots(VGG.steps)
     distilled, last = runs["distilled"], runs["one-cycle"]
     assert isinstance(distilled, BranchDesc)
     assert isinstance(last, BranchDesc)
@@ -138,6 +148,9 @@ def test_published_accuracies_stand_where_they_are_said_to() -> None:
         ("snapshots_cifar10", "ResNet-56", "fine-tuned"): (0.9269, 0.0002, "Le et al."),
         ("snapshots_cifar100", "VGG-16", "distilled"): (0.7391, 0.0009, "Le et al."),
         ("snapshots_cifar100", "WRN-16-8", "one-cycle"): (0.7882, 0.0011, "Le et al."),
+        ("filters_cifar10", "ResNet-110", "one-cycle"): (0.9324, None, "structured"),
+        ("filters_cifar100", "PreResNet-164", "distilled"): (0.7584, None, "structured"),
+        ("filters_cifar100", "WRN-16-8", "operations left"): (0.3548, None, "structured"),
         ("imagenet", "VGG-16, 60 %, scratch B", "test accuracy"): (0.7342, None, "Liu et al."),
         ("imagenet", "ResNet-50, 30 %, fine-tuned", "test top5"): (0.9288, None, "Liu et al."),
     }
@@ -148,7 +161,7 @@ def test_published_accuracies_stand_where_they_are_said_to() -> None:
         assert where in number.where
 
 
-@pytest.mark.parametrize("name", ["cifar100", "snapshots_cifar100"])
+@pytest.mark.parametrize("name", ["cifar100", "snapshots_cifar100", "filters_cifar100"])
 def test_titles_say_on_what_networks_were_trained(name: str) -> None:
     """Which at the scale of smoke are digits."""
     make = PAPER.studies[name]
@@ -166,17 +179,19 @@ def test_imagenet_is_fine_tuned_for_ten_epochs() -> None:
 
 
 def test_the_numbers_that_are_published_are_as_many_as_there_are() -> None:
-    """Four baselines on two data sets, three ways of four networks on each, and ImageNet's."""
+    """Five baselines on two data sets, the ways of networks on each, and ImageNet's."""
     counts = {
         name: sum(cell.published is not None for cell in make(Scale.FULL).table.cells.values())
         for name, make in PAPER.studies.items()
     }
     assert counts == {
-        "baselines": 8,
+        "baselines": 10,
         "cifar10": 0,
         "cifar100": 0,
         "snapshots_cifar10": 12,
         "snapshots_cifar100": 12,
+        "filters_cifar10": 25,
+        "filters_cifar100": 25,
         "imagenet": 24,
     }
 
@@ -189,6 +204,7 @@ def test_the_numbers_that_are_published_are_as_many_as_there_are() -> None:
         (RESNET_110, None),
         (WIDE_RESNET, None),
         (PRERESNET_110, None),
+        (PRERESNET_164, None),
         *(
             (Network(name, preset, layers), None)
             for name, (preset, layers, _) in IMAGENET_NETWORKS.items()
@@ -199,8 +215,56 @@ def test_the_numbers_that_are_published_are_as_many_as_there_are() -> None:
 def test_convolutions_are_pruned_and_nothing_else(network: Network, weights: int | None) -> None:
     """As many weights of them as in the published code, where that is known."""
     recipe = recipe_of(Experiment.of(network, "cifar10", Scale.FULL).dense)
-    made = architecture(recipe.model, shape=(3, 32, 32), classes=10, seed=1)
+    made = architecture(recipe.model, shape=SHAPE, classes=10, seed=1)
     layers = {name: made.get_parameter(name) for name in prunable(made)}
     pruned = {name for name in layers if not name.startswith(network.not_pruned)}
     assert pruned == {name for name, weight in layers.items() if weight.dim() == 4}
     assert weights in {None, sum(layers[name].numel() for name in pruned)}
+
+
+def test_filters_are_cut_by_the_readmes_commands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first step of WRN-16-8, of what is left in each layer, rounded down."""
+    first, tuned = Experiment.of(WIDE_RESNET, "cifar10", Scale.FULL).filters_cut()[1:3]
+    fractions = zip(range(6), (0.1015625,) * 2 + (0.203125,) * 2 + (0.30078125,) * 2, strict=True)
+    layers = ",".join(f"blocks.{block}.conv1={fraction}" for block, fraction in fractions)
+    command = (
+        "branch train oneshot --default_hparams=cifar_wide_resnet_16_8_dropout "
+        f"--granularity=channels --coupling=inner --reduction=abs_sum --allocation=explicit {END} "
+        f"--layer_fractions={layers} --prune_fraction_of=all"
+    )
+    assert name_of(command, tmp_path, capsys) == first.name
+    assert name_of("branch CUT finetune", tmp_path, capsys, CUT=first) == tuned.name
+
+
+def test_five_networks_have_filters_cut() -> None:
+    """From each stage of residual networks as many layers as are not left whole."""
+    found = {network.title: len(network.filters) for network in FILTER_NETWORKS}
+    blocks = {"ResNet-56": 27 - 4, "ResNet-110": 54 - 3, "PreResNet-164": 2 * (54 - 3)}
+    assert found == blocks | {"WRN-16-8": 6, "VGG-16": 7}
+
+
+@pytest.mark.parametrize(
+    ("network", "count", "published"),
+    [
+        (RESNET_56, 283_816, "0.28"),
+        (RESNET_110, 383_534, "0.38"),  # 0.39, says the published table
+        (PRERESNET_164, 313_620, "0.31"),
+        (WIDE_RESNET, 2_479_022, "2.48"),
+        (VGG_16, 2_714_694, "2.71"),
+    ],
+    ids=lambda value: value.title if isinstance(value, Network) else "",
+)
+def test_five_steps_leave_as_many_filters_as_were_published(
+    network: Network, count: int, published: str
+) -> None:
+    """To the parameters that networks of such widths have, norms and biases included."""
+    experiment = Experiment.of(network, "cifar10", Scale.FULL)
+    last = experiment.filters_cut()[-2]
+    assert isinstance(last, BranchDesc)
+    assert isinstance(last.branch, PruningBranch)
+    made = architecture(recipe_of(last).model, shape=SHAPE, classes=10, seed=1)
+    mask = prune(Subject(made, last.branch, SHAPE), made.state_dict()).mask
+    assert parameters(compacted(made, SHAPE, made.state_dict(), mask)) == count
+    assert f"{count / 1e6:.2f}" == published
