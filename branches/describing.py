@@ -10,7 +10,7 @@ from branches.lineages import lottery as levels_of
 from branches.lottery_rewind import LotteryRewind
 from datasets.folders import pin
 from foundations.description import BranchDesc, Description, RunRef
-from foundations.errors import unknown
+from foundations.errors import check_known
 from foundations.hparams import field_types
 from foundations.steps import Step
 from models.presets import preset
@@ -113,13 +113,11 @@ def _hparams(kind: str, hyperparameters: dict[str, Any]) -> Branch:
     Raises:
         UserError: A name or value is not allowed.
     """
-    if kind not in branches():
-        raise unknown("branch", kind, branches())
+    check_known("branch", kind, branches())
     made: type[Branch] = KINDS[kind]
     types = field_types(made)
     for name in hyperparameters:
-        if name not in types:
-            raise unknown("hyperparameter", name, types)
+        check_known("hyperparameter", name, types)
     return made(**{name: _ref(value) for name, value in hyperparameters.items()})
 
 

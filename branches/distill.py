@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from branches.base import recipe_of
 from branches.trained_on import TrainedOn
 from foundations.description import Description, RunRef, run_refs_field
-from foundations.errors import UserError, unknown
+from foundations.errors import UserError, check_known
 from foundations.hparams import optional_step_field
 from foundations.steps import Step
 from training.hparams import TrainingHparams
@@ -66,8 +66,7 @@ class Distill(TrainedOn):
         super().check()
         if not self.teachers:
             raise UserError("Who teaches? Name one or more runs: --teachers=RUN,RUN.")
-        if self.distill_mean not in MEANS:
-            raise unknown("mean for distill_mean", self.distill_mean, MEANS)
+        check_known("mean for distill_mean", self.distill_mean, MEANS)
         ok = 0 < self.distill_temperature < float("inf")
         self.require(ok, "distill_temperature", "it must be positive and finite")
         self.require(self.distill_cross_entropy >= 0, "distill_cross_entropy", "0 or more")

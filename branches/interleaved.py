@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from branches.pruning import PruningBranch
 from branches.trained_on import TrainedOn
-from foundations.errors import UserError, unknown
+from foundations.errors import UserError, check_known
 from foundations.hparams import step_field
 from foundations.steps import Step
 from pruning.strategies import STRATEGIES, parse_strategy
@@ -101,8 +101,7 @@ class Interleaved(PruningBranch, TrainedOn):
         self.require(
             lr is None or 0 <= lr < float("inf"), "prune_lr", "it must be finite and not negative"
         )
-        if self.track not in TRACKED:
-            raise unknown("way to track", self.track, TRACKED)
+        check_known("way to track", self.track, TRACKED)
         self.require(self.track_batches >= 1, "track_batches", "it must be at least 1")
         self.require(0 < self.track_alpha <= 1, "track_alpha", "it must be above 0 and at most 1")
         for field in ("track_batches", "track_alpha"):

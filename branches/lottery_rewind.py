@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from branches.base import Branch, dense_at
 from branches.pruning import PruningBranch
 from foundations.description import Description, RunRef
-from foundations.errors import unknown
+from foundations.errors import check_known
 from foundations.hparams import step_field
 from foundations.steps import Step
 
@@ -48,8 +48,7 @@ class LotteryRewind(PruningBranch, Branch):
     def check(self) -> None:
         """Refuse choices that do not go together."""
         super().check()
-        if self.rewind not in REWINDS:
-            raise unknown("thing to rewind", self.rewind, REWINDS)
+        check_known("thing to rewind", self.rewind, REWINDS)
 
     def asks(self, parent: Description) -> tuple[RunRef, ...]:
         """The end of the parent, the weights to go back to, and what the scores need."""

@@ -15,7 +15,7 @@ from branches.base import (
 from branches.masks import mask_of, masked
 from branches.reinit import Reinit, initializer_versions, with_initializer
 from foundations.description import BranchDesc, RunRef
-from foundations.errors import UserError, unknown
+from foundations.errors import UserError, check_known
 from foundations.hparams import optional_step_field
 from foundations.steps import Step
 
@@ -78,8 +78,7 @@ class Scratch(Branch):
 
     def check(self) -> None:
         """Refuse a budget and an initializer that there are not."""
-        if self.budget not in BUDGETS:
-            raise unknown("budget", self.budget, BUDGETS)
+        check_known("budget", self.budget, BUDGETS)
         initializer_versions(self.scratch_model_init)
         self.require(not (self.plain and self.compacted), "compacted", "--plain is given")
         self.require_seed("seed")

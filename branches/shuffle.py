@@ -13,7 +13,7 @@ from branches.masks import (
     mask_state,
     refuse_the_same_draw,
 )
-from foundations.errors import unknown
+from foundations.errors import check_known
 from pruning.choices import SHUFFLES
 
 if TYPE_CHECKING:
@@ -48,8 +48,7 @@ class Shuffle(Branch):
 
     def check(self) -> None:
         """Refuse a way to shuffle that there is not."""
-        if self.shuffle not in SHUFFLES:
-            raise unknown(SHUFFLES.what, self.shuffle, SHUFFLES)
+        check_known(SHUFFLES.what, self.shuffle, SHUFFLES)
         self.require_seed("seed")
 
     def versions(self) -> dict[str, Version]:

@@ -12,7 +12,7 @@ from commands.parents import parent_of
 from commands.parsing import named, platform_flags, store_of
 from commands.work import Work, carry_out
 from foundations.description import BranchDesc
-from foundations.errors import UserError, unknown
+from foundations.errors import UserError, check_known
 from training.hparams import RunOptions
 
 if TYPE_CHECKING:
@@ -53,8 +53,7 @@ def work_of(arguments: Sequence[str]) -> Work:
             raise HelpShown
         raise UserError(usage)
     parent, kind = words
-    if kind not in branches():
-        raise unknown("branch", kind, branches())
+    check_known("branch", kind, branches())
     return _work(parent, KINDS[kind], arguments[2:])
 
 

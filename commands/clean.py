@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from commands.flags import parse
 from commands.parsing import platform_flags
 from commands.text import table
-from foundations.errors import OpenPruneError, unknown
+from foundations.errors import OpenPruneError, check_known
 from foundations.hparams import Hparams
 from foundations.litter import KINDS, USUAL, clean, is_held, litter
 from foundations.store import Store
@@ -39,8 +39,7 @@ class CleanFlags(Hparams):
         """Refuse what there is not, and nothing at all."""
         self.require(bool(self.only), "only", f"name some of {', '.join(KINDS)}")
         for kind in self.only:
-            if kind not in KINDS:
-                raise unknown("kind of litter", kind, KINDS)
+            check_known("kind of litter", kind, KINDS)
 
 
 def clean_runs(arguments: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from commands.flags import leading_words, parse
 from commands.measuring import Measuring
 from commands.parsing import platform_flags, store_of
 from commands.progress import reporter
-from foundations.errors import UserError, unknown
+from foundations.errors import UserError, check_known
 from foundations.hparams import Hparams, optional_step_field
 from foundations.steps import Step
 from foundations.tables import number_to_json
@@ -135,8 +135,7 @@ class EvalFlags(Hparams):
             self.require(given is None or given >= 1, count, "it must be at least 1")
             self.require(given is None or getattr(self, switch), count, f"it needs --{switch}")
         for convention in self.flops_convention:
-            if convention not in CONVENTIONS:
-                raise unknown(CONVENTIONS.what, convention, CONVENTIONS)
+            check_known(CONVENTIONS.what, convention, CONVENTIONS)
         self._check_resources()
 
     def _check_resources(self) -> None:

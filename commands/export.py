@@ -10,7 +10,7 @@ from branches import KINDS
 from commands.chosen import chosen
 from commands.flags import leading_words, parse
 from commands.parsing import platform_flags
-from foundations.errors import UserError, unknown
+from foundations.errors import UserError, check_known
 from foundations.hparams import Hparams
 from foundations.run_directory import RunState
 
@@ -49,8 +49,7 @@ class ExportFlags(Hparams):
             ("state of a run", self.state, states),
         ):
             for value in values:
-                if value not in known:
-                    raise unknown(what, value, known)
+                check_known(what, value, known)
 
 
 def export(arguments: Sequence[str]) -> None:

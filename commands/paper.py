@@ -11,7 +11,7 @@ from commands.hparams import CommandFlags
 from commands.paper_tables import Chosen, names, needed
 from commands.parsing import platform_flags
 from commands.work import Work, carry_out
-from foundations.errors import RunFailedError, UserError, unknown
+from foundations.errors import RunFailedError, UserError, check_known
 from foundations.files import make_directory
 from foundations.hparams import Hparams
 from papers import PAPERS
@@ -71,11 +71,9 @@ class PaperFlags(Hparams):
     def check(self) -> None:
         """Refuse a scale or format that there is not, and what contradicts itself."""
         scales = [scale.value for scale in Scale]
-        if self.scale not in scales:
-            raise unknown("scale", self.scale, scales)
+        check_known("scale", self.scale, scales)
         for name in self.format:
-            if name not in FORMATS:
-                raise unknown("format", name, FORMATS)
+            check_known("format", name, FORMATS)
         if self.no_run and self.dry_run:
             raise UserError("--dry_run says what would run, and --no_run that nothing does.")
 

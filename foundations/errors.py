@@ -42,3 +42,13 @@ def unknown(what: str, name: str, known: Iterable[str]) -> UserError:
     near = get_close_matches(name.lower(), spelled, n=1, cutoff=0.5)
     hint = f" Did you mean {spelled[near[0]]!r}?" if near else ""
     return UserError(f"There is no {what} {name!r}.{hint} Known: {', '.join(known) or 'none'}.")
+
+
+def check_known(what: str, name: str, known: Iterable[str]) -> None:
+    """Refuse a ``name`` that is none of the ``known`` ones.
+
+    Raises:
+        UserError: Names them, and suggests the nearest.
+    """
+    if name not in (names := tuple(known)):
+        raise unknown(what, name, names)

@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from foundations.errors import unknown
+from foundations.errors import check_known
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -60,8 +60,7 @@ class Registry(Generic[T]):
         Raises:
             UserError: There is none; the nearest name is suggested.
         """
-        if name not in self._entries:
-            raise unknown(self.what, name, self)
+        check_known(self.what, name, self)
         entry = self._entries[name]
         if isinstance(entry, str):
             module, _, attribute = entry.partition(":")
@@ -93,8 +92,7 @@ class Registry(Generic[T]):
         Raises:
             UserError: There is no such entry.
         """
-        if name not in self._entries:
-            raise unknown(self.what, name, self)
+        check_known(self.what, name, self)
         return self._versions.get(name, 1)
 
     def _remove(self, name: str) -> None:

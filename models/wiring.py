@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from foundations.errors import unknown
+from foundations.errors import check_known
 from models.graph.interpret import flow as flow_of
 from models.graph.labels import labels, outputs, protected
 
@@ -77,8 +77,7 @@ class Wiring:
         Raises:
             UserError: There is no such layer.
         """
-        if layer not in self.producers:
-            raise unknown("layer", layer, self.producers)
+        check_known("layer", layer, self.producers)
         carried = np.full(self.flow.wires + 2, -1)
         found: dict[str, Channels] = {}
         for step in self.flow.steps:
@@ -136,8 +135,7 @@ def groups(wiring: Wiring, coupling: str) -> tuple[Group, ...]:
     Raises:
         UserError: There is no such coupling.
     """
-    if coupling not in COUPLINGS:
-        raise unknown("coupling", coupling, COUPLINGS)
+    check_known("coupling", coupling, COUPLINGS)
     if coupling == "independent":
         return tuple((pair,) for label, pair in _made(wiring) if label not in wiring.outputs)
     together: dict[int, list[tuple[str, int]]] = {}

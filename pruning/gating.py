@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from foundations.errors import unknown
+from foundations.errors import check_known
 from models.gates import GATE, gate_name, gated
 from models.wiring import wiring
 
@@ -35,6 +35,5 @@ def with_gates(network: nn.Module, shape: tuple[int, int, int], names: Iterable[
         return network
     sites = {gate_name(site.name): site for site in wiring(network, shape).sites.values()}
     for name in wanted:
-        if name not in sites:
-            raise unknown("gate", name, sites)
+        check_known("gate", name, sites)
     return gated(network, [sites[name] for name in wanted])

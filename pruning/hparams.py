@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from foundations.errors import unknown
+from foundations.errors import check_known
 from foundations.hparams import Hparams
 from pruning.choices import ALLOCATIONS, GRANULARITIES, REDUCTIONS, SCHEDULES, SELECTIONS
 from pruning.layers import parse_fractions, parse_groups
@@ -168,11 +168,11 @@ class PruningHparams(Hparams):
         self.require(0 <= self.prune_fraction <= 1, "prune_fraction", "it must be in [0, 1]")
         self.require(self.prune_iterations >= 1, "prune_iterations", "it must be at least 1")
         for field, registry in _CHOICES.items():
-            _known(registry.what, getattr(self, field), tuple(registry))
+            check_known(registry.what, getattr(self, field), registry)
         if self.reduction is not None:
-            _known(REDUCTIONS.what, self.reduction, tuple(REDUCTIONS))
-        _known("convention", self.prune_fraction_of, CONVENTIONS)
-        _known("coupling", self.coupling, COUPLINGS)
+            check_known(REDUCTIONS.what, self.reduction, REDUCTIONS)
+        check_known("convention", self.prune_fraction_of, CONVENTIONS)
+        check_known("coupling", self.coupling, COUPLINGS)
         self._check_units()
         self._check_layers()
         self._check_amounts()
@@ -294,14 +294,9 @@ class PruningHparams(Hparams):
             len(given) <= 1, given[-1] if given else "", f"{' '.join(given[:1])} is given too"
         )
         if self.score_mode is not None:
-            _known("mode", self.score_mode, MODES)
+            check_known("mode", self.score_mode, MODES)
         if self.score_precision is not None:
-            _known("precision", self.score_precision, PRECISIONS)
+            check_known("precision", self.score_precision, PRECISIONS)
         for field in ("score_temperature", "stat_alpha", "stat_beta"):
             value = getattr(self, field)
             self.require(value is None or 0 < value < float("inf"), field, "it must be positive")
-
-
-def _known(what: str, name: str, names: tuple[str, ...]) -> None:
-    if name not in names:
-        raise unknown(what, name, names)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from datasets.hparams import DatasetHparams
 from foundations.description import Description, RunRef
-from foundations.errors import unknown
+from foundations.errors import check_known
 from foundations.hparams import Hparams, field_types
 from models.hparams import ModelHparams
 from training.hparams import TrainingHparams
@@ -59,8 +59,7 @@ class TrainDesc(Description):
         parts = cast("dict[str, type[Hparams]]", field_types(cls))
         known = {name for part in parts.values() for name in field_types(part)}
         for name in values:
-            if name not in known:
-                raise unknown("hyperparameter", name, known)
+            check_known("hyperparameter", name, known)
         return cls(**{name: cast("Any", _part(part, values)) for name, part in parts.items()})
 
     def replaced(self, **values: object) -> Self:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from foundations.errors import unknown
+from foundations.errors import check_known
 from foundations.hparams import (
     Hparams,
     optional_step_field,
@@ -120,8 +120,8 @@ class TrainingHparams(Hparams):
 
     def check(self) -> None:
         """Refuse unknown names and values out of range."""
-        _known(OPTIMIZERS.what, self.optimizer_name, tuple(OPTIMIZERS))
-        _known(SCHEDULES.what, self.lr_schedule, tuple(SCHEDULES))
+        check_known(OPTIMIZERS.what, self.optimizer_name, OPTIMIZERS)
+        check_known(SCHEDULES.what, self.lr_schedule, SCHEDULES)
         self._check_numerics()
         self.require_seed("data_order_seed")
         self.require(0 <= self.lr < float("inf"), "lr", "it must be finite and not negative")
@@ -143,7 +143,7 @@ class TrainingHparams(Hparams):
 
     def _check_numerics(self) -> None:
         profile = profile_of(self.numerics)
-        _known("numerics profile", profile, NUMERICS)
+        check_known("numerics profile", profile, NUMERICS)
         if profile == self.numerics:
             return
         counted = f"the number of processes is a whole number from 2 on, as in {profile}{WORLD}2"
@@ -205,9 +205,9 @@ class RunOptions(Hparams):
     def check(self) -> None:
         """Refuse unknown splits and sinks, and k below 1."""
         for sink in self.sinks:
-            _known("sink", sink, SINKS)
+            check_known("sink", sink, SINKS)
         for split in self.evaluate_on:
-            _known("split", split, SPLITS)
+            check_known("split", split, SPLITS)
         self.require(all(k >= 1 for k in self.top_k), "top_k", "each k must be at least 1")
         every = self.checkpoint_every
         self.require(
@@ -215,8 +215,3 @@ class RunOptions(Hparams):
             "checkpoint_every",
             "it must be at least one iteration",
         )
-
-
-def _known(what: str, name: str, names: tuple[str, ...] | dict[str, str]) -> None:
-    if name not in names:
-        raise unknown(what, name, names)

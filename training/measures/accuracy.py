@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NotRequired, TypedDict
 
-from foundations.errors import UserError, unknown
+from foundations.errors import UserError, check_known
 from training.evaluation import Evaluation
 from training.hparams import SPLITS
 
@@ -45,8 +45,7 @@ def evaluate(
         UserError: There is no such split; nothing was held out for validation.
     """
     for split in splits:
-        if split not in SPLITS:
-            raise unknown("split", split, SPLITS)
+        check_known("split", split, SPLITS)
     setting = subject.setting
     evaluation = Evaluation(subject.network(), setting.recipe.training)
     found: list[Accuracy] = []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from torch.func import functional_call
 
-from foundations.errors import unknown
+from foundations.errors import check_known
 from models.build import BATCHNORMS
 from models.gates import GATE, gate_tensors, gated
 from models.wiring import wiring
@@ -74,8 +74,7 @@ class Subject:
             return bare.eval()
         sites = self.wiring.sites
         for name in gates:
-            if name not in sites:
-                raise unknown("place for a gate", name, sites)
+            check_known("place for a gate", name, sites)
         network = gated(bare, [sites[name] for name in gates], taps=taps)
         for name, values in gate_tensors(self.mask or {}, self.numerics.dtype).items():
             network.get_buffer(name).copy_(values)
