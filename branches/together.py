@@ -53,7 +53,7 @@ def together(context: Context) -> Iterator[Context | None]:
         return
     _end_with_launcher()
     with threads.announce():
-        group = Group(here, context.platform.torch_device())
+        group = Group(here, context.platform.torch_device(), context.stop)
         try:
             with leading(group, context) as led_by:
                 yield led_by

@@ -14,29 +14,25 @@ from __future__ import annotations
 import json
 import os
 import re
-import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
-from uuid import uuid4
 
 from foundations.errors import InterruptedRunError, UserError
+from platforms.meeting import meet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import torch
     from torch import Tensor
-    from torch.distributed.distributed_c10d import Store
 
     from foundations.hparams import Json
     from foundations.tensors import TensorFile
+    from platforms.stop import Stop
 
 _NO_LIMIT = timedelta(days=365)
-_LOOK_S = 0.02
-"""How often the first looks whether others have come."""
-
 _PLACE_IN_SOURCE = re.compile(r"^\[\S*\] ")
 """Where in gloo an error arose, with which its message begins."""
 
@@ -103,21 +99,29 @@ class Group:
     Args:
         place: Who this one is.
         device: What it computes on.
+        stop: When it is asked to stop, the others are not waited for any longer.
 
     Raises:
         UserError: Processes cannot share work on such devices.
+        InterruptedRunError: It was asked to stop before all were there.
+        RankLostError: One of them is gone.
     """
 
-    def __init__(self, place: Place, device: torch.device) -> None:
+    def __init__(self, place: Place, device: torch.device, stop: Stop | None = None) -> None:
         import torch
         from torch import distributed
+        from torch.distributed.rendezvous import rendezvous
 
         check_device(device)
         self.rank, self.size, self.device = place.rank, place.size, device
         self._distributed, self._engaged = distributed, False
         with _exchange():
+            store, rank, size = next(
+                rendezvous("env://", place.rank, place.size, timeout=_NO_LIMIT)
+            )
+            place_of_all = meet(place, store, stop)
             distributed.init_process_group(
-                "gloo", store=_met(place), rank=self.rank, world_size=self.size, timeout=_NO_LIMIT
+                "gloo", store=place_of_all, rank=rank, world_size=size, timeout=_NO_LIMIT
             )
         self._data: Any = None  # the same as for what is told
         if device.type == "cuda":
@@ -253,32 +257,6 @@ class Group:
         with _exchange():
             self._distributed.broadcast(values, 0)
         return values
-
-
-def _met(place: Place) -> Store:
-    """What the processes find each other's addresses in: no more than these very processes put in.
-
-    torchrun keeps one store for all its attempts (PyTorch 2.15), with the addresses of those who
-    are gone; whoever looks there before a process has put in a new one waits for ever. So each
-    asks the first under a name that nobody had before, and is told a place that nobody has used.
-    How often torchrun has restarted does not tell them apart: its agents count on their own.
-    """
-    from torch.distributed.distributed_c10d import PrefixStore
-    from torch.distributed.rendezvous import rendezvous
-
-    store, _, _ = next(rendezvous("env://", place.rank, place.size, timeout=_NO_LIMIT))
-    name = uuid4().hex
-    if place.rank:
-        store.set(f"asks/{place.rank}", name)
-        found = store.get(f"told/{name}").decode()
-        store.add(f"{found}/came", 1)
-        return PrefixStore(found, store)
-    while store.add(f"{name}/came", 0) < place.size - 1:
-        for rank in range(1, place.size):
-            if store.check([f"asks/{rank}"]):
-                store.set("told/" + store.get(f"asks/{rank}").decode(), name)
-        time.sleep(_LOOK_S)
-    return PrefixStore(name, store)
 
 
 def _tensor_of(data: bytes) -> Tensor:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,15 +69,22 @@ class _World:
 
     def ranks(self) -> list[psutil.Process]:
         """The processes that train, in the order of their ranks."""
-        found = {}
+        found = []
+        for process in self._ours():
+            with suppress(psutil.Error):
+                names = process.environ()
+                if "RANK" in names and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append((int(names["RANK"]), process.pid, process))
+        return [process for *_, process in sorted(found)]
+
+    def _ours(self) -> list[psutil.Process]:
+        """All processes of the run, whoever started them."""
+        found = []
         for process in psutil.process_iter():
-            try:
-                words, names = process.cmdline(), process.environ()
-            except psutil.Error:
-                continue
-            if f"--root={self.root}" in words and "RANK" in names and PROGRAM in words:
-                found[int(names["RANK"])] = process
-        return [found[rank] for rank in sorted(found)]
+            with suppress(psutil.Error):
+                if {f"--root={self.root}", PROGRAM} <= {*process.cmdline()}:
+                    found.append(process)
+        return found
 
     def newer_checkpoint(self) -> None:
         """Wait for one that is not there yet."""
@@ -85,12 +93,12 @@ class _World:
 
     def end(self) -> None:
         """Kill whoever is left."""
-        for process in self.started:
-            process.kill()
-        for rank in self.ranks():  # they hold the pipes open
-            rank.kill()
-        for process in self.started:
-            process.communicate()
+        while ours := self._ours():
+            for process in ours:  # whoever is left holds the pipes open
+                process.kill()
+            psutil.wait_procs(ours, timeout=1)
+        for started in self.started:
+            started.communicate()
 
 
 def _until(what: Callable[[], bool], every_s: float = 0.05) -> None:
