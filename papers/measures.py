@@ -35,6 +35,12 @@ def compression(run: Run) -> float | None:
     return 1 / left if left else None
 
 
+def kept(run: Run) -> float | None:
+    """How many weights of convolutions and linear layers are kept."""
+    counts = run.sparsity
+    return None if counts is None else float(counts["kept"])
+
+
 def weights(run: Run) -> float | None:
     """How many weights of convolutions and linear layers lie on a path that is left."""
     counts = run.sparsity
@@ -54,5 +60,6 @@ LOSS = Measure("test loss")
 WEIGHTS_LEFT = Measure("weights left", density, factor=100, digits=1, unit="%")
 SPARSITY = Measure("sparsity", sparsity, factor=100, digits=1, unit="%")
 COMPRESSION = Measure("compression", compression, digits=2)
+KEPT = Measure("weights kept", kept, factor=1e-6, digits=2, unit="M")
 WEIGHTS = Measure("weights", weights, factor=1e-6, digits=3, unit="M")
 OPERATIONS = Measure("operations left", operations, factor=100, digits=1, unit="%")

@@ -11,21 +11,25 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 README = "README of the weight-level code, baselines"
-IMAGE = "README of the code of Le et al., table of results, unstructured"
+UNSTRUCTURED = "README of the code of Le et al., table of results, unstructured"
 STRUCTURED = "README of the code of Le et al., table of results, structured"
 IMAGENET = "README of imagenet/weight-level in the code of Liu et al."
 
 DATASETS = ("cifar10", "cifar100")
 
 
+STAGE_FRACTIONS = (0.1, 0.2, 0.3)
+"""What a step cuts of the filters that are left in a layer, by the stage of a residual network."""
+
+
 @dataclass(frozen=True)
-class Filters:
-    """The filters of a layer, of which every step cuts as large a part.
+class LayerPlan:
+    """How filters of a layer are cut, step by step.
 
     Args:
         layer: The beginning of its name.
-        width: How many there are.
-        fraction: What a step cuts of those that are left.
+        width: How many filters it has.
+        fraction: What each step cuts of those that are left.
     """
 
     layer: str
@@ -45,8 +49,8 @@ def in_blocks(
     width: int,
     whole: Collection[tuple[int, int]] = (),
     convolutions: tuple[str, ...] = ("conv1",),
-) -> tuple[Filters, ...]:
-    """Those inside the blocks of residual networks with three stages, to which nothing is added.
+) -> tuple[LayerPlan, ...]:
+    """The layers inside blocks, to which nothing is added, by ``STAGE_FRACTIONS``.
 
     Args:
         blocks: How many a stage has.
@@ -56,8 +60,8 @@ def in_blocks(
         convolutions: What they are called in a block.
     """
     return tuple(
-        Filters(f"blocks.{stage * blocks + block}.{name}", width << stage, (stage + 1) / 10)
-        for stage in range(3)
+        LayerPlan(f"blocks.{stage * blocks + block}.{name}", width << stage, fraction)
+        for stage, fraction in enumerate(STAGE_FRACTIONS)
         for block in range(blocks)
         if (stage, block) not in whole
         for name in convolutions
@@ -76,9 +80,11 @@ class Network:
         baseline: By data set, the accuracy of the unpruned network.
         snapshots: By data set, accuracies and deviations after the last step of the plan:
             fine-tuned, with one cycle, taught by snapshots.
-        filters: Of which layers filters are cut.
-        size: What is left of the parameters when they are, and which fraction of the operations.
-        filters_cut: By data set, accuracies likewise.
+        weights: How many weights are left then, on CIFAR-10.
+        filter_plan: Of which layers filters are cut.
+        structured: By data set, accuracies when they are, of the same three.
+        structured_size: How many weights are left then, and which fraction of the operations, on
+            CIFAR-10.
     """
 
     title: str
@@ -87,9 +93,10 @@ class Network:
     plan: tuple[float, ...] = ()
     baseline: Mapping[str, Published] = field(default_factory=dict)
     snapshots: Mapping[str, tuple[Published, ...]] = field(default_factory=dict)
-    filters: tuple[Filters, ...] = ()
-    size: tuple[Published, ...] = ()
-    filters_cut: Mapping[str, tuple[Published, ...]] = field(default_factory=dict)
+    weights: Published | None = None
+    filter_plan: tuple[LayerPlan, ...] = ()
+    structured: Mapping[str, tuple[Published, ...]] = field(default_factory=dict)
+    structured_size: tuple[Published, ...] = ()
 
 
 def _baselines(where: str, *percents: float) -> dict[str, Published]:
@@ -100,15 +107,19 @@ def _baselines(where: str, *percents: float) -> dict[str, Published]:
 def _tuned(*pairs: tuple[float, float]) -> tuple[Published, ...]:
     """Accuracies and their deviations, in percent."""
     return tuple(
-        Published(round(mean / 100, 6), round(deviation / 100, 6), IMAGE)
+        Published(round(mean / 100, 6), round(deviation / 100, 6), UNSTRUCTURED)
         for mean, deviation in pairs
     )
 
 
-def _size(parameters: float, operations_cut: float) -> tuple[Published, ...]:
-    """Millions of parameters, and operations in percent."""
-    left = 1 - operations_cut / 100
-    return tuple(Published(round(value, 6), where=STRUCTURED) for value in (1e6 * parameters, left))
+def _weights(millions: float, where: str = UNSTRUCTURED) -> Published:
+    return Published(round(1e6 * millions), where=where)
+
+
+def _size(millions: float, percent_cut: float) -> tuple[Published, ...]:
+    """Weights that are left, and the fraction of operations, of which so many percent are cut."""
+    operations = Published(round(1 - percent_cut / 100, 6), where=STRUCTURED)
+    return _weights(millions, STRUCTURED), operations
 
 
 def _structured(*percents: float) -> dict[str, tuple[Published, ...]]:
@@ -126,9 +137,10 @@ RESNET_56 = Network(
         "cifar10": _tuned((92.69, 0.02), (93.41, 0.08), (93.90, 0.10)),
         "cifar100": _tuned((69.53, 0.07), (70.46, 0.30), (72.27, 0.09)),
     },
-    filters=in_blocks(9, 16, whole=((0, 7), (1, 0), (2, 0), (2, 8))),
-    size=_size(0.28, 61.5),
-    filters_cut=_structured(90.35, 64.91, 92.31, 69.03, 93.34, 70.95),
+    weights=_weights(0.29),
+    filter_plan=in_blocks(9, 16, whole=((0, 7), (1, 0), (2, 0), (2, 8))),
+    structured_size=_size(0.28, 61.5),
+    structured=_structured(90.35, 64.91, 92.31, 69.03, 93.34, 70.95),
 )
 RESNET_110 = Network(
     "ResNet-110",
@@ -139,22 +151,24 @@ RESNET_110 = Network(
         "cifar10": _tuned((93.02, 0.04), (93.69, 0.17), (94.44, 0.11)),
         "cifar100": _tuned((68.90, 0.08), (71.59, 0.30), (73.12, 0.25)),
     },
-    filters=in_blocks(18, 16, whole=((0, 17), (1, 0), (2, 0))),
-    size=_size(0.39, 65.38),
-    filters_cut=_structured(91.51, 65.44, 93.24, 69.54, 94.01, 72.12),
+    weights=_weights(0.36),
+    filter_plan=in_blocks(18, 16, whole=((0, 17), (1, 0), (2, 0))),
+    structured_size=_size(0.39, 65.38),
+    structured=_structured(91.51, 65.44, 93.24, 69.54, 94.01, 72.12),
 )
 WIDE_RESNET = Network(
     "WRN-16-8",
     "cifar_wide_resnet_16_8_dropout",
     plan=(0.27, 0.46, 0.60, 0.70, 0.77),
-    baseline=_baselines(IMAGE, 95.62, 79.57),
+    baseline=_baselines(UNSTRUCTURED, 95.62, 79.57),
     snapshots={
         "cifar10": _tuned((95.47, 0.07), (95.55, 0.05), (95.97, 0.05)),
         "cifar100": _tuned((77.92, 0.16), (78.82, 0.11), (80.08, 0.06)),
     },
-    filters=in_blocks(2, 128),
-    size=_size(2.48, 64.52),
-    filters_cut=_structured(94.61, 73.82, 94.91, 76.46, 95.68, 79.01),
+    weights=_weights(2.53),
+    filter_plan=in_blocks(2, 128),
+    structured_size=_size(2.48, 64.52),
+    structured=_structured(94.61, 73.82, 94.91, 76.46, 95.68, 79.01),
 )
 VGG_16 = Network(
     "VGG-16",
@@ -166,21 +180,23 @@ VGG_16 = Network(
         "cifar10": _tuned((93.47, 0.22), (93.53, 0.10), (94.01, 0.06)),
         "cifar100": _tuned((68.39, 0.21), (71.74, 0.15), (73.91, 0.09)),
     },
-    filters=(
-        Filters("layers.0", 64, 0.25),
-        *(Filters(f"layers.{place}", 512, 0.25) for place in (10, 11, 12, 14, 15, 16)),
+    weights=_weights(1.02),
+    filter_plan=(
+        LayerPlan("layers.0", 64, 0.25),
+        *(LayerPlan(f"layers.{place}", 512, 0.25) for place in (10, 11, 12, 14, 15, 16)),
     ),
-    size=_size(2.71, 45.16),
-    filters_cut=_structured(93.88, 68.37, 94.10, 71.95, 94.59, 73.52),
+    structured_size=_size(2.71, 45.16),
+    structured=_structured(93.88, 68.37, 94.10, 71.95, 94.59, 73.52),
 )
 PRERESNET_110 = Network("PreResNet-110", "cifar_preresnet_110")
 PRERESNET_164 = Network(
     "PreResNet-164",
     "cifar_preresnet_164",
     baseline=_baselines(STRUCTURED, 95.06, 76.35),
-    filters=in_blocks(18, 16, ((0, 17), (1, 0), (2, 0)), ("convs.0", "convs.1")),
-    size=_size(0.31, 69.23),
-    filters_cut=_structured(92.05, 69.20, 94.15, 73.99, 94.30, 75.84),
+    # Not published is which convolutions; with both that are inside a block its size comes out.
+    filter_plan=in_blocks(18, 16, ((0, 17), (1, 0), (2, 0)), ("convs.0", "convs.1")),
+    structured_size=_size(0.31, 69.23),
+    structured=_structured(92.05, 69.20, 94.15, 73.99, 94.30, 75.84),
 )
 
 SNAPSHOT_NETWORKS = (RESNET_56, RESNET_110, WIDE_RESNET, VGG_16)

@@ -99,7 +99,9 @@ def measured(root: Path, cell: dict[str, Any]) -> float:
         **errors,
         "weights left": counts["kept"] / counts["total"],
         "weights": counts.get("weights_effective", counts["total"]),
-        "operations left": counts.get("macs_effective", 1) / counts.get("macs", 1),
+        "weights kept": counts["kept"],
         "test top5": metrics.get("test top5"),
     }
+    if cell["column"] == "operations left":
+        return float(counts["macs_effective"] / counts["macs"])
     return found.get(cell["column"], accuracy)

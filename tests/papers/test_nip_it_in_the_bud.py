@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from branches.describing import describe
-from papers.measures import weights
 from papers.nip_it_in_the_bud import PAPER, densenet, error_of, wide_resnet
 from papers.paper import Scale
 from tests.papers.commanded import name_of
@@ -97,19 +96,6 @@ def test_the_figure_has_a_line_for_each_way_and_each_reduction() -> None:
         ("reduced bottleneck", 4),
     ]
     assert {curve.points[0].run for curve in figure.curves} == {WIDE.dense}
-
-
-@pytest.mark.parametrize(
-    ("sparsity", "count"),
-    [
-        (None, None),
-        ({"total": 10, "kept": 10}, 10),
-        ({"total": 10, "kept": 6, "weights_effective": 4}, 4),
-    ],
-)
-def test_weights_are_counted_on_paths(sparsity: dict[str, int] | None, count: int | None) -> None:
-    """All of them where nothing is cut."""
-    assert weights(SimpleNamespace(sparsity=sparsity)) == count  # type: ignore[arg-type] # stands in for a run
 
 
 def test_error_is_what_accuracy_lacks() -> None:
