@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from branches.run import Job
-from foundations.errors import UserError, unknown
+from foundations.errors import UserError, check_known
 from foundations.files import write_atomically
 from papers.notes import notes
 from papers.reading import Results
@@ -83,8 +83,7 @@ def names(paper: Paper, asked: Sequence[str]) -> tuple[str, ...]:
             f"--table={','.join(known[:2])}, or --table={ALL}."
         )
     for name in asked:
-        if name not in (*known, ALL):
-            raise unknown(f"table of {paper.name}", name, (*known, ALL))
+        check_known(f"table of {paper.name}", name, (*known, ALL))
     return known if not asked or ALL in asked else tuple(dict.fromkeys(asked))
 
 

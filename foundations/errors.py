@@ -1,6 +1,6 @@
 """What can go wrong, and what the command line makes of it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
 USER_ERROR = 2
@@ -44,11 +44,11 @@ def unknown(what: str, name: str, known: Iterable[str]) -> UserError:
     return UserError(f"There is no {what} {name!r}.{hint} Known: {', '.join(known) or 'none'}.")
 
 
-def check_known(what: str, name: str, known: Iterable[str]) -> None:
+def check_known(what: str, name: str, known: Collection[str]) -> None:
     """Refuse a ``name`` that is none of the ``known`` ones.
 
     Raises:
         UserError: Names them, and suggests the nearest.
     """
-    if name not in (names := tuple(known)):
-        raise unknown(what, name, names)
+    if name not in known:
+        raise unknown(what, name, known)

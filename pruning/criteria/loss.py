@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn.functional import cross_entropy
 
-from foundations.errors import unknown
+from foundations.errors import check_known
 from pruning.criteria.passes import (
     device_of,
     gradients,
@@ -150,8 +150,8 @@ def check_precision(precision: str | None) -> None:
     Raises:
         UserError: There is no such precision.
     """
-    if precision is not None and precision not in PRECISIONS:
-        raise unknown("precision", precision, PRECISIONS)
+    if precision is not None:
+        check_known("precision", precision, PRECISIONS)
 
 
 def brought_to(device: torch.device, scores: Mapping[str, Tensor]) -> Scores:
