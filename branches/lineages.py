@@ -14,7 +14,7 @@ from foundations.description import BranchDesc
 from foundations.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from branches.finetune import Finetune
     from branches.lottery_rewind import LotteryRewind
@@ -96,14 +96,39 @@ def iterative_finetuned(
         tuning: How what is left is trained after each cut.
     """
     shared = {field.name: getattr(last, field.name) for field in dataclasses.fields(PruningBranch)}
+    fractions = cumulative_fractions(last, rounds)
+    return cut_and_finetuned(
+        dense, [shared | _one_round(fraction) for fraction in fractions], tuning
+    )
+
+
+def cut_and_finetuned(
+    dense: Description, cuts: Iterable[Mapping[str, Any]], tuning: Finetune
+) -> tuple[Description, ...]:
+    """Cuts and fine-tuning in turns, the dense run first.
+
+    Args:
+        dense: What is pruned after its training.
+        cuts: The hyperparameters of pruning, for each cut.
+        tuning: How what is left is trained after each.
+    """
     made = [dense]
-    for fraction in cumulative_fractions(last, rounds):
-        end = recipe_of(made[-1]).training.training_steps
-        settings = shared | _one_round(fraction)
-        cut = Oneshot(**settings, prune_step=end, state_step=end, start_step=end)
-        made.append(BranchDesc(parent=made[-1], branch=cut))
+    for settings in cuts:
+        made.append(cut_after_training(made[-1], **settings))
         made.append(BranchDesc(parent=made[-1], branch=tuning))
     return tuple(made)
+
+
+def cut_after_training(run: Description, **pruning: Any) -> BranchDesc:  # noqa: ANN401 - as the fields are
+    """The end of a run with a part cut off, which trains no more.
+
+    Args:
+        run: What is pruned.
+        **pruning: How: hyperparameters of pruning.
+    """
+    end = recipe_of(run).training.training_steps
+    cut = Oneshot(**pruning, prune_step=end, state_step=end, start_step=end)
+    return BranchDesc(parent=run, branch=cut)
 
 
 def _check_rounds(hparams: PruningHparams, rounds: int) -> None:

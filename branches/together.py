@@ -162,7 +162,7 @@ def _told_when_over(group: Group, message: dict[str, Json]) -> Iterator[None]:
 def _end_with_launcher() -> None:
     """Stop politely when who started these processes is gone, and cannot ask any more.
 
-    Who waits for one that has not come, and never will, does not hear that: it ends at last.
+    Who waits in gloo for one that is gone does not hear that: it ends at last.
     """
     launcher = os.environ.get(LAUNCHER)
     if launcher is None:

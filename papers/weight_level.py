@@ -14,11 +14,21 @@ from typing import TYPE_CHECKING, Any, cast
 
 from branches.base import recipe_of
 from branches.describing import branch, describe
-from branches.lineages import iterative_finetuned
+from branches.lineages import cut_after_training, cut_and_finetuned, iterative_finetuned
 from branches.lottery_rewind import LotteryRewind
 from papers.grids import below, stand_in, tabulated
 from papers.measures import ACCURACY, KEPT, OPERATIONS, WEIGHTS, WEIGHTS_LEFT, percentage
-from papers.paper import Baseline, Cell, Curve, Figure, Paper, Point, Published, Scale, Study
+from papers.paper import (
+    Baseline,
+    Cell,
+    Curve,
+    Figure,
+    Paper,
+    Point,
+    Published,
+    Scale,
+    Study,
+)
 from papers.weight_level_networks import (
     CUT_ONCE,
     DATASETS,
@@ -40,6 +50,8 @@ if TYPE_CHECKING:
 
     from branches.finetune import Finetune
     from foundations.description import Description
+    from papers.paper import Measure
+    from papers.weight_level_networks import Results
     from training.description import TrainDesc
 
     Settings = dict[str, Any]
@@ -131,8 +143,9 @@ class Experiment:
 
     def cut(self, percent: float) -> Description:
         """The end of training with a part cut off, which trains no more."""
-        settings: Settings = {"prune_fraction": percent, "layers_to_ignore": self.not_pruned}
-        return branch(self.dense, "oneshot", **settings, **_at_the_end_of(self.dense))
+        return cut_after_training(
+            self.dense, prune_fraction=percent, layers_to_ignore=self.not_pruned
+        )
 
     def ways(self, percent: float) -> dict[str, Description]:
         """What is left after a cut, trained in every way."""
@@ -150,15 +163,12 @@ class Experiment:
         last = LotteryRewind(
             schedule="explicit", prune_fractions=self.plan, layers_to_ignore=self.not_pruned
         )
-        settings: Settings = {"finetune_training_steps": self.training_steps, **tuning}
-        made = cast("Finetune", branch(self.dense, "finetune", **settings).branch)
-        return iterative_finetuned(self.dense, last, len(self.plan), made)
+        return iterative_finetuned(self.dense, last, len(self.plan), self._tuning(tuning))
 
     def cut_filters(self, **tuning: Any) -> tuple[Description, ...]:  # noqa: ANN401 - as above
         """Filters cut and what is left fine-tuned, in turns, the dense run first."""
-        made: list[Description] = [self.dense]
-        for step in range(1, self.filter_steps + 1):
-            settings: Settings = {
+        cuts: list[Settings] = [
+            {
                 "granularity": "channels",
                 "coupling": "inner",
                 "reduction": "abs_sum",
@@ -168,10 +178,13 @@ class Experiment:
                 ),
                 "prune_fraction_of": "all",
             }
-            made.append(branch(made[-1], "oneshot", **settings, **_at_the_end_of(made[-1])))
-            steps: Settings = {"finetune_training_steps": self.training_steps}
-            made.append(branch(made[-1], "finetune", **steps, **tuning))
-        return tuple(made)
+            for step in range(1, self.filter_steps + 1)
+        ]
+        return cut_and_finetuned(self.dense, cuts, self._tuning(tuning))
+
+    def _tuning(self, settings: Settings) -> Finetune:
+        settings = {"finetune_training_steps": self.training_steps, **settings}
+        return cast("Finetune", branch(self.dense, "finetune", **settings).branch)
 
     def snapshots(self, steps: Steps) -> dict[str, Description]:
         """The last of several steps: fine-tuned in two ways, or taught by all that came before."""
@@ -185,11 +198,25 @@ class Experiment:
         return branch(cut, "distill", teachers=teachers, distill_training_steps=steps, **TAUGHT)
 
 
-def _at_the_end_of(run: Description) -> Settings:
-    """Where a cut takes the weights that it scores and leaves, to train no more."""
-    return dict.fromkeys(
-        ("prune_step", "state_step", "start_step"), recipe_of(run).training.training_steps
-    )
+@dataclass(frozen=True)
+class StepByStep:
+    """A way to cut step by step, and what is published of it.
+
+    Args:
+        title: What is done.
+        networks: To which.
+        steps: The runs of an experiment, which fine-tune as they are told.
+        results: What is published of a network.
+        measures: Of its sizes.
+        note: What is cut.
+    """
+
+    title: str
+    networks: tuple[Network, ...]
+    steps: Callable[..., tuple[Description, ...]]
+    results: Callable[[Network], Results]
+    measures: tuple[Measure, ...]
+    note: str
 
 
 def baselines(scale: Scale) -> Study:
@@ -229,43 +256,24 @@ def percents(dataset: str, scale: Scale) -> Study:
     )
 
 
-def snapshots(dataset: str, scale: Scale) -> Study:
+def snapshots(way: StepByStep, dataset: str, scale: Scale) -> Study:
     """What is left after steps of cutting and fine-tuning, beside the published table."""
-    cells, replicates = [], REPLICATES
-    for network in SNAPSHOT_NETWORKS:
-        experiment = Experiment.of(network, dataset, scale)
-        replicates, runs = experiment.replicates, experiment.snapshots(experiment.cut_weights)
-        for (way, run), value in zip(runs.items(), network.snapshots[dataset], strict=True):
-            cells.append((experiment.title, way, Cell(run, ACCURACY, value)))
-        published = network.weights if dataset == DATASETS[0] else None
-        cells.append((experiment.title, KEPT.name, Cell(runs[DISTILLED], KEPT, published)))
-    title = f"Cut step by step, on {Experiment.of(RESNET_56, dataset, scale).data}"
-    return Study(
-        tabulated(title, "network", cells),
-        (),
-        replicates,
-        notes=(WEIGHTS_NOTE, WAYS_NOTE, DENSE_NOTE, SIZE_NOTE, *below(scale)),
-    )
-
-
-def filters(dataset: str, scale: Scale) -> Study:
-    """What is left after steps of cutting filters and fine-tuning, beside the published table."""
-    cells, replicates = [], REPLICATES
-    for network in FILTER_NETWORKS:
-        experiment = Experiment.of(network, dataset, scale)
-        replicates, runs = experiment.replicates, experiment.snapshots(experiment.cut_filters)
-        for (way, run), value in zip(runs.items(), network.structured[dataset], strict=True):
-            cells.append((experiment.title, way, Cell(run, ACCURACY, value)))
-        size = network.structured_size if dataset == DATASETS[0] else (None, None)
-        for measure, number in zip((replace(WEIGHTS, digits=2), OPERATIONS), size, strict=True):
-            cell = Cell(runs[DISTILLED], measure, number)
+    experiments = [Experiment.of(network, dataset, scale) for network in way.networks]
+    cells = []
+    for experiment in experiments:
+        runs = experiment.snapshots(partial(way.steps, experiment))
+        results = way.results(experiment.network)
+        for (name, run), value in zip(runs.items(), results.accuracies[dataset], strict=True):
+            cells.append((experiment.title, name, Cell(run, ACCURACY, value)))
+        for measure, size in zip(way.measures, results.sizes, strict=True):
+            published = size if dataset == DATASETS[0] else None
+            cell = Cell(runs[DISTILLED], measure, published)
             cells.append((experiment.title, measure.name, cell))
-    title = f"Filters cut step by step, on {Experiment.of(RESNET_56, dataset, scale).data}"
     return Study(
-        tabulated(title, "network", cells),
+        tabulated(f"{way.title}, on {experiments[0].data}", "network", cells),
         (),
-        replicates,
-        notes=(FILTER_NOTE, WAYS_NOTE, DENSE_NOTE, SIZE_NOTE, *below(scale)),
+        experiments[0].replicates,
+        notes=(way.note, WAYS_NOTE, DENSE_NOTE, SIZE_NOTE, *below(scale)),
     )
 
 
@@ -335,6 +343,26 @@ IMAGENET_NOTE = (
     "torchvision's own weights, which are taken to be those of VGG-16 with batch norm."
 )
 
+STEP_BY_STEP = {
+    "snapshots": StepByStep(
+        "Cut step by step",
+        SNAPSHOT_NETWORKS,
+        Experiment.cut_weights,
+        lambda network: network.unstructured,
+        (KEPT,),
+        WEIGHTS_NOTE,
+    ),
+    "filters": StepByStep(
+        "Filters cut step by step",
+        FILTER_NETWORKS,
+        Experiment.cut_filters,
+        lambda network: network.structured,
+        (replace(WEIGHTS, digits=2), OPERATIONS),
+        FILTER_NOTE,
+    ),
+}
+"""By the first word of the table."""
+
 PAPER = Paper(
     name="weight_level",
     title="Weight-level pruning: Rethinking the Value of Network Pruning; Snapshots of Pruning",
@@ -342,8 +370,11 @@ PAPER = Paper(
     studies={
         "baselines": baselines,
         **{dataset: partial(percents, dataset) for dataset in DATASETS},
-        **{f"snapshots_{dataset}": partial(snapshots, dataset) for dataset in DATASETS},
-        **{f"filters_{dataset}": partial(filters, dataset) for dataset in DATASETS},
+        **{
+            f"{name}_{dataset}": partial(snapshots, way, dataset)
+            for name, way in STEP_BY_STEP.items()
+            for dataset in DATASETS
+        },
         "imagenet": imagenet,
     },
 )

@@ -69,6 +69,20 @@ def in_blocks(
 
 
 @dataclass(frozen=True)
+class Results:
+    """What is published of a network that is cut step by step.
+
+    Args:
+        accuracies: By data set, after the last step: fine-tuned, with one cycle, taught by
+            snapshots.
+        sizes: What is left then, on CIFAR-10.
+    """
+
+    accuracies: Mapping[str, tuple[Published, ...]] = field(default_factory=dict)
+    sizes: tuple[Published, ...] = ()
+
+
+@dataclass(frozen=True)
 class Network:
     """A network, and what is published of it.
 
@@ -78,13 +92,9 @@ class Network:
         not_pruned: Its layers that are no convolutions.
         plan: What is cut of all weights after each step of iterative pruning.
         baseline: By data set, the accuracy of the unpruned network.
-        snapshots: By data set, accuracies and deviations after the last step of the plan:
-            fine-tuned, with one cycle, taught by snapshots.
-        weights: How many weights are left then, on CIFAR-10.
+        unstructured: After the last step of the plan; the size is that in weights.
         filter_plan: Of which layers filters are cut.
-        structured: By data set, accuracies when they are, of the same three.
-        structured_size: How many weights are left then, and which fraction of the operations, on
-            CIFAR-10.
+        structured: When they are; sizes are that in weights, and the fraction of the operations.
     """
 
     title: str
@@ -92,40 +102,39 @@ class Network:
     not_pruned: tuple[str, ...] = ("fc",)
     plan: tuple[float, ...] = ()
     baseline: Mapping[str, Published] = field(default_factory=dict)
-    snapshots: Mapping[str, tuple[Published, ...]] = field(default_factory=dict)
-    weights: Published | None = None
+    unstructured: Results = Results()
     filter_plan: tuple[LayerPlan, ...] = ()
-    structured: Mapping[str, tuple[Published, ...]] = field(default_factory=dict)
-    structured_size: tuple[Published, ...] = ()
+    structured: Results = Results()
 
 
-def _baselines(where: str, *percents: float) -> dict[str, Published]:
-    numbers = (Published(round(each / 100, 6), where=where) for each in percents)
-    return dict(zip(DATASETS, numbers, strict=True))
+def _accuracy(where: str, percent: float, deviation: float | None = None) -> Published:
+    """Given in percent."""
+    spread = None if deviation is None else round(deviation / 100, 6)
+    return Published(round(percent / 100, 6), spread, where)
 
 
-def _tuned(*pairs: tuple[float, float]) -> tuple[Published, ...]:
-    """Accuracies and their deviations, in percent."""
-    return tuple(
-        Published(round(mean / 100, 6), round(deviation / 100, 6), UNSTRUCTURED)
-        for mean, deviation in pairs
-    )
-
-
-def _weights(millions: float, where: str = UNSTRUCTURED) -> Published:
+def _weights(where: str, millions: float) -> Published:
     return Published(round(1e6 * millions), where=where)
 
 
-def _size(millions: float, percent_cut: float) -> tuple[Published, ...]:
-    """Weights that are left, and the fraction of operations, of which so many percent are cut."""
-    operations = Published(round(1 - percent_cut / 100, 6), where=STRUCTURED)
-    return _weights(millions, STRUCTURED), operations
+def _baselines(where: str, *percents: float) -> dict[str, Published]:
+    numbers = (_accuracy(where, percent) for percent in percents)
+    return dict(zip(DATASETS, numbers, strict=True))
 
 
-def _structured(*percents: float) -> dict[str, tuple[Published, ...]]:
-    """Accuracies in percent, of the first data set and of the second by turns."""
-    numbers = [Published(round(each / 100, 6), where=STRUCTURED) for each in percents]
-    return {DATASETS[0]: tuple(numbers[::2]), DATASETS[1]: tuple(numbers[1::2])}
+def _unstructured(millions: float, *by_dataset: tuple[tuple[float, float], ...]) -> Results:
+    """Weights that are left; for each data set, accuracies with deviations, in percent."""
+    numbers = (tuple(_accuracy(UNSTRUCTURED, *pair) for pair in pairs) for pairs in by_dataset)
+    accuracies = dict(zip(DATASETS, numbers, strict=True))
+    return Results(accuracies, (_weights(UNSTRUCTURED, millions),))
+
+
+def _structured(millions: float, cut: float, *by_dataset: tuple[float, ...]) -> Results:
+    """Weights that are left; percent of operations that are cut; accuracies in percent."""
+    numbers = (tuple(_accuracy(STRUCTURED, each) for each in percents) for percents in by_dataset)
+    accuracies = dict(zip(DATASETS, numbers, strict=True))
+    operations = Published(round(1 - cut / 100, 6), where=STRUCTURED)
+    return Results(accuracies, (_weights(STRUCTURED, millions), operations))
 
 
 RESNET_56 = Network(
@@ -133,42 +142,54 @@ RESNET_56 = Network(
     "cifar_resnet_56_a",
     plan=(0.22, 0.39, 0.51, 0.59, 0.66),
     baseline=_baselines(README, 93.42, 71.07),
-    snapshots={
-        "cifar10": _tuned((92.69, 0.02), (93.41, 0.08), (93.90, 0.10)),
-        "cifar100": _tuned((69.53, 0.07), (70.46, 0.30), (72.27, 0.09)),
-    },
-    weights=_weights(0.29),
+    unstructured=_unstructured(
+        0.29,
+        ((92.69, 0.02), (93.41, 0.08), (93.90, 0.10)),
+        ((69.53, 0.07), (70.46, 0.30), (72.27, 0.09)),
+    ),
     filter_plan=in_blocks(9, 16, whole=((0, 7), (1, 0), (2, 0), (2, 8))),
-    structured_size=_size(0.28, 61.5),
-    structured=_structured(90.35, 64.91, 92.31, 69.03, 93.34, 70.95),
+    structured=_structured(
+        0.28,
+        61.5,
+        (90.35, 92.31, 93.34),
+        (64.91, 69.03, 70.95),
+    ),
 )
 RESNET_110 = Network(
     "ResNet-110",
     "cifar_resnet_110_a",
     plan=(0.27, 0.46, 0.60, 0.70, 0.80),
     baseline=_baselines(README, 94.01, 72.35),
-    snapshots={
-        "cifar10": _tuned((93.02, 0.04), (93.69, 0.17), (94.44, 0.11)),
-        "cifar100": _tuned((68.90, 0.08), (71.59, 0.30), (73.12, 0.25)),
-    },
-    weights=_weights(0.36),
+    unstructured=_unstructured(
+        0.36,
+        ((93.02, 0.04), (93.69, 0.17), (94.44, 0.11)),
+        ((68.90, 0.08), (71.59, 0.30), (73.12, 0.25)),
+    ),
     filter_plan=in_blocks(18, 16, whole=((0, 17), (1, 0), (2, 0))),
-    structured_size=_size(0.39, 65.38),
-    structured=_structured(91.51, 65.44, 93.24, 69.54, 94.01, 72.12),
+    structured=_structured(
+        0.39,
+        65.38,
+        (91.51, 93.24, 94.01),
+        (65.44, 69.54, 72.12),
+    ),
 )
 WIDE_RESNET = Network(
     "WRN-16-8",
     "cifar_wide_resnet_16_8_dropout",
     plan=(0.27, 0.46, 0.60, 0.70, 0.77),
     baseline=_baselines(UNSTRUCTURED, 95.62, 79.57),
-    snapshots={
-        "cifar10": _tuned((95.47, 0.07), (95.55, 0.05), (95.97, 0.05)),
-        "cifar100": _tuned((77.92, 0.16), (78.82, 0.11), (80.08, 0.06)),
-    },
-    weights=_weights(2.53),
+    unstructured=_unstructured(
+        2.53,
+        ((95.47, 0.07), (95.55, 0.05), (95.97, 0.05)),
+        ((77.92, 0.16), (78.82, 0.11), (80.08, 0.06)),
+    ),
     filter_plan=in_blocks(2, 128),
-    structured_size=_size(2.48, 64.52),
-    structured=_structured(94.61, 73.82, 94.91, 76.46, 95.68, 79.01),
+    structured=_structured(
+        2.48,
+        64.52,
+        (94.61, 94.91, 95.68),
+        (73.82, 76.46, 79.01),
+    ),
 )
 VGG_16 = Network(
     "VGG-16",
@@ -176,17 +197,21 @@ VGG_16 = Network(
     not_pruned=("hidden", "fc"),
     plan=(0.2, 0.4, 0.6, 0.8, 0.95),
     baseline=_baselines(README, 94.23, 73.24),
-    snapshots={
-        "cifar10": _tuned((93.47, 0.22), (93.53, 0.10), (94.01, 0.06)),
-        "cifar100": _tuned((68.39, 0.21), (71.74, 0.15), (73.91, 0.09)),
-    },
-    weights=_weights(1.02),
+    unstructured=_unstructured(
+        1.02,
+        ((93.47, 0.22), (93.53, 0.10), (94.01, 0.06)),
+        ((68.39, 0.21), (71.74, 0.15), (73.91, 0.09)),
+    ),
     filter_plan=(
         LayerPlan("layers.0", 64, 0.25),
         *(LayerPlan(f"layers.{place}", 512, 0.25) for place in (10, 11, 12, 14, 15, 16)),
     ),
-    structured_size=_size(2.71, 45.16),
-    structured=_structured(93.88, 68.37, 94.10, 71.95, 94.59, 73.52),
+    structured=_structured(
+        2.71,
+        45.16,
+        (93.88, 94.10, 94.59),
+        (68.37, 71.95, 73.52),
+    ),
 )
 PRERESNET_110 = Network("PreResNet-110", "cifar_preresnet_110")
 PRERESNET_164 = Network(
@@ -195,8 +220,12 @@ PRERESNET_164 = Network(
     baseline=_baselines(STRUCTURED, 95.06, 76.35),
     # Not published is which convolutions; with both that are inside a block its size comes out.
     filter_plan=in_blocks(18, 16, ((0, 17), (1, 0), (2, 0)), ("convs.0", "convs.1")),
-    structured_size=_size(0.31, 69.23),
-    structured=_structured(92.05, 69.20, 94.15, 73.99, 94.30, 75.84),
+    structured=_structured(
+        0.31,
+        69.23,
+        (92.05, 94.15, 94.30),
+        (69.20, 73.99, 75.84),
+    ),
 )
 
 SNAPSHOT_NETWORKS = (RESNET_56, RESNET_110, WIDE_RESNET, VGG_16)

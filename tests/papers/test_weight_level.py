@@ -226,7 +226,7 @@ def test_convolutions_are_pruned_and_nothing_else(network: Network, weights: int
     assert weights in {None, sum(layers[name].numel() for name in pruned)}
 
 
-def test_filters_are_cut_by_the_readmes_commands(
+def test_filters_are_cut_as_a_command_would(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The first step of WRN-16-8, of what is left in each layer, rounded down."""
@@ -281,7 +281,7 @@ def test_five_steps_come_to_the_published_sizes(network: Network, classes: int) 
         assert isinstance(run.branch, PruningBranch)
         mask = prune(Subject(made, run.branch, SHAPE), made.state_dict(), mask=mask).mask
     small = compacted(made, SHAPE, made.state_dict(), mask)
-    count, left = network.structured_size
+    count, left = network.structured.sizes
     assert round(parameters(small) / 1e6, 2) == count.value / 1e6
     before, after = (PTFLOPS.count(operations(each, SHAPE)) for each in (made, small))
     ratio = round(after / 1e9, 2) / round(before / 1e9, 2)
